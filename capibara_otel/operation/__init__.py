@@ -1,0 +1,22 @@
+"""One lifecycle for everything that is observed; see `lifecycle.Operation`."""
+
+from __future__ import annotations
+
+from capibara_otel.operation.context import attached, current_operation, who, with_who
+from capibara_otel.operation.emitter import Emitter, Policy
+from capibara_otel.operation.lifecycle import Operation
+from capibara_otel.operation.record import OperationHook, OperationRecord
+from capibara_otel.operation.threads import propagate
+
+__all__ = [
+    "Emitter",
+    "Operation",
+    "OperationHook",
+    "OperationRecord",
+    "Policy",
+    "attached",
+    "current_operation",
+    "propagate",
+    "who",
+    "with_who",
+]

@@ -1,0 +1,148 @@
+"""Where operations send what they have to say: spans to a tracer, measurements to instruments, records to hooks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from opentelemetry import metrics, trace
+from opentelemetry.context import Context
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+from opentelemetry.util.types import AttributeValue
+
+from capibara_otel._safety import Once, faults_are_raised, shield
+from capibara_otel.exceptions import UsageError
+from capibara_otel.operation.clock import Clock, SystemClock
+from capibara_otel.operation.reaper import Reaper
+from capibara_otel.operation.record import OperationHook
+from capibara_otel.operation.values import InvalidValueError, attribute_spec, attribute_value, metric_value, shown
+from capibara_otel.semconv import attributes as a
+from capibara_otel.semconv import metrics as m
+from capibara_otel.semconv.instruments import Instruments
+from capibara_otel.semconv.specs import MetricSpec
+
+SCOPE: Final = "capibara_otel"
+GenAiMetrics: TypeAlias = Literal["latest", "legacy", "both"]
+
+_logger: Final = logging.getLogger(SCOPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Decisions of the configuration that operations must know."""
+
+    capture_content: bool = False
+    """Record what users and models wrote."""
+    gen_ai_metrics: GenAiMetrics = "latest"
+    """Which names of the GenAI metrics are emitted."""
+
+
+@dataclass(slots=True)
+class Emitter:
+    """The outlets of one instance.
+
+    Without providers the global ones are used, which do nothing until somebody sets them; so helpers may be called
+    before, and without, any configuration.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    policy: Policy = field(default_factory=Policy)
+    hooks: Sequence[OperationHook] = ()
+    tracer: trace.Tracer = field(init=False)
+    instruments: Instruments = field(init=False)
+    epoch: int = 0
+    """Counts forks: what began in another process is not finished in this one."""
+    reaper: Reaper = field(default_factory=Reaper)
+    """Ends what was dropped."""
+    _said: Once = field(default_factory=Once)
+
+    def __post_init__(self) -> None:
+        self.bind(None, None)
+
+    def bind(
+        self, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None, version: str = ""
+    ) -> None:
+        """Send to these providers from now on; None means the global one."""
+        self.tracer = trace.get_tracer(SCOPE, version or None, tracer_provider)
+        self.instruments = Instruments(metrics.get_meter(SCOPE, version, meter_provider))
+
+    def checked(self, call: str, attribute: str, value: Any, argument: str = "") -> AttributeValue | None:
+        """Return a value that may be recorded, or None where it may not; then it is said and counted.
+
+        Args:
+            call: the helper, such as `rag.search`.
+            attribute: the attribute's name, one of the registry's.
+            value: what the caller gave; None means not given.
+            argument: the caller's word for it; the last part of the attribute's name by default.
+        """
+        if value is None:
+            return None
+        spec = attribute_spec(attribute)
+        if spec is None:
+            self.invalid(call, "attribute", "a name of the registry", attribute)
+            return None
+        if spec.content and not self.policy.capture_content:
+            return None
+        try:
+            return attribute_value(spec, value)
+        except InvalidValueError as error:
+            self.invalid(call, argument or attribute.rpartition(".")[2], error.expected, value)
+            return None
+
+    def measure(
+        self,
+        call: str,
+        spec: MetricSpec,
+        value: Any,
+        attributes: Mapping[str, AttributeValue],
+        *,
+        argument: str = "",
+        context: Context | None = None,
+    ) -> None:
+        """Record a measurement with those of the attributes that its metric may carry.
+
+        Args:
+            call: the helper, for the message when the value is wrong.
+            spec: which metric.
+            value: the measurement, in the metric's unit.
+            attributes: anything known; the registry decides what becomes a label.
+            argument: the caller's word for the value.
+            context: where the exemplar's trace is taken from; the current context by default.
+        """
+        try:
+            number = metric_value(spec, value)
+        except InvalidValueError as error:
+            self.invalid(call, argument or spec.name.rpartition(".")[2], error.expected, value)
+            return
+        self.write(spec, number, attributes, context)
+
+    def write(
+        self, spec: MetricSpec, number: float, attributes: Mapping[str, AttributeValue], context: Context | None = None
+    ) -> None:
+        """Record a measurement that was judged already."""
+        with shield("metrics", self.fault):
+            labels = {name: attributes[name] for name in spec.attributes if name in attributes}
+            self.instruments.record(spec, number, labels, context)
+
+    def invalid(self, call: str, argument: str, expected: str, value: Any) -> None:
+        """Say once per call and argument that a value was left out, and count it.
+
+        Raises:
+            UsageError: in a test run, so that the mistake is found there.
+        """
+        message = (
+            f"capibara_otel: cap.{call}({argument}={shown(value)}) expects {expected}, got {type(value).__name__}; "
+            "the value was left out (counted in capibara6_telemetry_invalid_total)"
+        )
+        if faults_are_raised():
+            raise UsageError(message)
+        self.write(m.TELEMETRY_INVALID, 1, {a.TELEMETRY_CALL: call})
+        if self._said.first((call, argument)):
+            _logger.warning(message)
+
+    def fault(self, place: str, _error: Exception) -> None:
+        """Count a fault that was kept from the app."""
+        self.instruments.record(m.TELEMETRY_ERRORS, 1, {a.TELEMETRY_PLACE: place})

@@ -1,0 +1,140 @@
+"""`cap.e2b`: code that runs in sandboxes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from capibara_otel.operation import Emitter, Operation
+from capibara_otel.operation import outcomes as o
+from capibara_otel.semconv import attributes as a
+from capibara_otel.semconv import metrics as m
+from capibara_otel.semconv import spans
+
+_TOOL: Final = "code_interpreter"
+
+
+class Execution(Operation):
+    """One piece of code being run."""
+
+    def exited(
+        self,
+        code: int | None = None,
+        *,
+        timed_out: bool = False,
+        cpu_s: float | None = None,
+        memory_peak: int | None = None,
+    ) -> None:
+        """Tell how the process ended. A code other than 0 and a timeout are failures.
+
+        Args:
+            code: exit code; negative for a signal.
+            timed_out: its time limit ended it.
+            cpu_s: processor time it used, seconds.
+            memory_peak: most memory it held, bytes.
+        """
+        self.set(a.E2B_EXIT_CODE, code, "code")
+        if a.E2B_EXIT_CODE in self.attributes:
+            self.measure(m.E2B_EXITS, 1)
+            if code:
+                self.fail(f"exit_{code}" if code > 0 else f"signal_{-code}")
+        if timed_out:
+            self.ended(o.TIMEOUT)
+            self.measure(m.E2B_TIMEOUTS, 1)
+        self.measure(m.E2B_EXECUTION_CPU_TIME, cpu_s, "cpu_s")
+        self.measure(m.E2B_EXECUTION_MEMORY_PEAK, memory_peak, "memory_peak")
+
+    def waited(self, seconds: float) -> None:
+        """Tell how long it waited for a free sandbox."""
+        self.measure(m.E2B_QUEUE_DURATION, seconds, "seconds")
+
+
+class Sandbox(Operation):
+    """The life of one sandbox."""
+
+    def ready(self, seconds: float | None = None) -> None:
+        """Tell that it is ready.
+
+        Args:
+            seconds: its start-up time; the time since it was opened by default.
+        """
+        self.measure(m.E2B_SANDBOX_STARTUP_DURATION, self.elapsed_s if seconds is None else seconds, "seconds")
+
+
+class E2b:
+    """Sandboxes and the code that runs in them."""
+
+    def __init__(self, emitter: Emitter) -> None:
+        self._emitter = emitter
+
+    def execute(
+        self,
+        *,
+        language: str,
+        template: str | None = None,
+        timeout_s: float | None = None,
+        sandbox_id: str | None = None,
+    ) -> Execution:
+        """Open an execution; tell its end with `exited`.
+
+        Args:
+            language: one of the registry's, such as `python`.
+            template: the sandbox's template.
+            timeout_s: its time limit, seconds.
+            sandbox_id: where it runs.
+        """
+        execution = Execution(self._emitter, spans.E2B_EXECUTE)
+        execution.set(a.E2B_LANGUAGE, language).set(a.E2B_TEMPLATE, template)
+        execution.set(a.E2B_TIMEOUT, timeout_s, "timeout_s").set(a.E2B_SANDBOX_ID, sandbox_id, "sandbox_id")
+        return execution.set(a.GEN_AI_OPERATION_NAME, "execute_tool").set(a.GEN_AI_TOOL_NAME, _TOOL)
+
+    def sandbox(self, *, template: str = "base", sandbox_id: str | None = None) -> Sandbox:
+        """Open the life of a sandbox: it is active until this ends.
+
+        Args:
+            template: the sandbox's template.
+            sandbox_id: its id.
+        """
+        sandbox = Sandbox(self._emitter, spans.E2B_SANDBOX).set(a.E2B_TEMPLATE, template)
+        return sandbox.set(a.E2B_SANDBOX_ID, sandbox_id, "sandbox_id")
+
+    def queue(self, *, size: int, template: str | None = None) -> None:
+        """Tell how many executions wait for a sandbox.
+
+        Args:
+            size: how many.
+            template: for which template.
+        """
+        checked = self._emitter.checked("e2b.queue", a.E2B_TEMPLATE, template)
+        self._emitter.measure("e2b.queue", m.E2B_QUEUE_SIZE, size, {a.E2B_TEMPLATE: checked} if checked else {})
+
+    def record_execution(
+        self,
+        language: str,
+        duration_s: float,
+        *,
+        exit_code: int | None = None,
+        timed_out: bool = False,
+        cpu_s: float | None = None,
+        memory_peak: int | None = None,
+        template: str | None = None,
+        sandbox_id: str | None = None,
+        outcome: str = "",
+        error: BaseException | str = "",
+    ) -> None:
+        """Record an execution that was measured elsewhere.
+
+        Args:
+            language: one of the registry's.
+            duration_s: seconds.
+            exit_code: exit code; other than 0 is a failure.
+            timed_out: its time limit ended it.
+            cpu_s: processor time, seconds.
+            memory_peak: bytes.
+            template: the sandbox's template.
+            sandbox_id: where it ran.
+            outcome: how it ended; by default what exit code and error say.
+            error: the failure.
+        """
+        execution = self.execute(language=language, template=template, sandbox_id=sandbox_id)
+        execution.exited(exit_code, timed_out=timed_out, cpu_s=cpu_s, memory_peak=memory_peak)
+        execution.record(duration_s, outcome=outcome, error=error)
