@@ -1,0 +1,113 @@
+"""Steps a line goes through before it is written: context, trace, redaction, form. All are structlog processors."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, TypeAlias
+
+from opentelemetry import trace
+
+from capibara_otel.operation import who
+from capibara_otel.operation.context import KEYWORDS
+from capibara_otel.operation.outcomes import full_name
+from capibara_otel.redaction import scrub, scrub_value
+from capibara_otel.semconv import attributes as a
+
+EventDict: TypeAlias = MutableMapping[str, Any]
+
+_SHORT: Final[Mapping[str, str]] = {name: keyword for keyword, name in KEYWORDS.items()} | {a.TENANT_ID: "tenant_id"}
+_FIRST: Final = (
+    "timestamp", "level", "category", "component", "message", "user_id", "session_id", "tenant_id", "request_id",
+    "conversation_id", "agent", "duration_ms", "trace_id", "span_id", "event", "exception",
+)  # fmt: skip
+"""The fields every reader may rely on, in this order; everything else stands in `metadata`."""
+
+
+def named(people: Mapping[str, str]) -> dict[str, str]:
+    """Return what `context()` set, under the names of a line's fields."""
+    return {_SHORT.get(name, name): value for name, value in people.items()}
+
+
+class Stamp:
+    """Adds time and level.
+
+    Args:
+        time_ns: the clock.
+    """
+
+    def __init__(self, time_ns: Callable[[], int]) -> None:
+        self._time_ns = time_ns
+
+    def __call__(self, _logger: Any, method: str, line: EventDict) -> EventDict:
+        """Add `timestamp` (ISO 8601, UTC, microseconds) and `level`."""
+        now_ns = self._time_ns()
+        line["timestamp_ns"] = now_ns
+        seconds, rest = divmod(now_ns, 1_000_000_000)
+        stamp = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+        line["timestamp"] = stamp.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        line["level"] = {"exception": "error", "warn": "warning", "fatal": "critical"}.get(method, method)
+        return line
+
+
+def add_context(_logger: Any, _method: str, line: EventDict) -> EventDict:
+    """Add who the request is for, and the ids of the current span; what the caller gave stays."""
+    for name, value in named(who()).items():
+        line.setdefault(name, value)
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        line.setdefault("trace_id", trace.format_trace_id(span.trace_id))
+        line.setdefault("span_id", trace.format_span_id(span.span_id))
+    return line
+
+
+def add_exception(_logger: Any, _method: str, line: EventDict) -> EventDict:
+    """Turn `exc_info` into type, message and traceback, named by the conventions."""
+    error = _error(line.pop("exc_info", None))
+    if error is not None:
+        line["exception"] = {
+            "type": full_name(type(error)),
+            "message": scrub(str(error)),
+            "stacktrace": scrub("".join(traceback.format_exception(error))),
+        }
+    return line
+
+
+def redact(_logger: Any, _method: str, line: EventDict) -> EventDict:
+    """Mask secrets in every field that a caller may have filled."""
+    for key, value in line.items():
+        if key not in _OURS:
+            line[key] = scrub_value(key, value)
+    return line
+
+
+_OURS: Final = frozenset(
+    {"timestamp", "timestamp_ns", "level", "category", "trace_id", "span_id", "exception", "session_id"}
+)
+
+
+def arrange(_logger: Any, _method: str, line: EventDict) -> EventDict:
+    """Put the known fields first and the rest into `metadata`."""
+    line["message"] = str(line.pop("event", ""))
+    name = line.pop("event_name", None)
+    if name:
+        line["event"] = name
+    stamp_ns = line.pop("timestamp_ns", 0)
+    known = {field: line[field] for field in _FIRST if line.get(field) is not None}
+    rest = {key: value for key, value in line.items() if key not in _FIRST}
+    if rest:
+        known["metadata"] = rest
+    known["timestamp_ns"] = stamp_ns
+    return known
+
+
+def _error(info: Any) -> BaseException | None:
+    if isinstance(info, BaseException):
+        return info
+    if isinstance(info, tuple):
+        kept: tuple[type[BaseException] | None, BaseException | None, TracebackType | None] = info
+        return kept[1]
+    return sys.exc_info()[1] if info else None

@@ -1,0 +1,64 @@
+"""Sends the standard library's log lines to OpenTelemetry too, with their trace."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import Any, Final
+
+from opentelemetry._logs import LoggerProvider, LogRecord, get_logger_provider
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
+
+from capibara_otel._safety import shield
+from capibara_otel.logs.categories import level_of
+from capibara_otel.operation.outcomes import full_name
+from capibara_otel.redaction import scrub, scrub_value
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN: Final = ("opentelemetry.", "capibara_otel", "urllib3.", "grpc.")
+"""Loggers on the exporter's own path: their lines would make more lines."""
+
+
+class OtlpHandler(logging.Handler):
+    """Turns log records of the standard library into OpenTelemetry's.
+
+    Args:
+        provider: where to; the global logger provider by default.
+        level: lines below are not sent.
+    """
+
+    def __init__(self, provider: LoggerProvider | None = None, level: int = logging.INFO) -> None:
+        super().__init__(level)
+        self._provider = provider
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record."""
+        if record.name.startswith(_OWN) or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            return
+        with shield("logs.stdlib"):
+            provider = self._provider or get_logger_provider()
+            level = level_of(record.levelno)
+            provider.get_logger(record.name).emit(
+                LogRecord(
+                    timestamp=int(record.created * 1e9),
+                    severity_number=level.severity,
+                    severity_text=record.levelname,
+                    body=scrub(record.getMessage()),
+                    attributes=_attributes(record),
+                )
+            )
+
+
+def _attributes(record: logging.LogRecord) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "code.file.path": record.pathname,
+        "code.function.name": record.funcName,
+        "code.line.number": record.lineno,
+    }
+    attributes |= {key: scrub_value(key, value) for key, value in vars(record).items() if key not in _STANDARD}
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        attributes["exception.type"] = full_name(type(error))
+        attributes["exception.message"] = scrub(str(error))
+        attributes["exception.stacktrace"] = scrub("".join(traceback.format_exception(error)))
+    return attributes

@@ -1,0 +1,375 @@
+"""The composition root: the only place that knows how the parts fit together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+from opentelemetry import context as otel
+
+from capibara_otel.operation import (
+    Emitter,
+    Operation,
+    OperationHook,
+    Policy,
+    attached,
+    current_operation,
+    threads,
+    with_who,
+)
+from capibara_otel.operation.clock import Clock, SystemClock
+from capibara_otel.operation.context import KEYWORDS
+from capibara_otel.subsystems.ace import Ace
+from capibara_otel.subsystems.agents import Agents
+from capibara_otel.subsystems.api import Api
+from capibara_otel.subsystems.business import Business
+from capibara_otel.subsystems.e2b import E2b
+from capibara_otel.subsystems.llm import Llm
+from capibara_otel.subsystems.optimizations import Optimizations
+from capibara_otel.subsystems.rag import Rag
+from capibara_otel.subsystems.routing import Routing
+from capibara_otel.subsystems.system import System
+
+if TYPE_CHECKING:
+    from capibara_otel.config import Settings
+    from capibara_otel.host import Collector
+    from capibara_otel.logs import Logs
+    from capibara_otel.pipeline.providers import Providers
+
+_App = TypeVar("_App")
+_logger: Final = logging.getLogger("capibara_otel")
+
+
+class Capibara:
+    """One instance of the library: the helpers, and what they send to.
+
+    The module `capibara_otel` is the default instance; its functions are this class's methods. Helpers may be called
+    before `configure`: they then use OpenTelemetry's global providers, which do nothing until somebody sets them.
+
+    Args:
+        clock: the time.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock: Final = clock or SystemClock()
+        self.emitter: Final = Emitter(clock=self._clock)
+        self.api: Final = Api(self.emitter)
+        self.routing: Final = Routing(self.emitter)
+        self.ace: Final = Ace(self.emitter)
+        self.e2b: Final = E2b(self.emitter)
+        self.rag: Final = Rag(self.emitter)
+        self.agents: Final = Agents(self.emitter)
+        self.llm: Final = Llm(self.emitter)
+        self.optimizations: Final = Optimizations(self.emitter)
+        self.business: Final = Business(self.emitter)
+        self.system: Final = System(self.emitter)
+        self.settings: Settings | None = None
+        self.providers: Providers | None = None
+        self._logs: Logs | None = None
+        self._hooks: list[OperationHook] = []
+        self._collector: Collector | None = None
+        self._log_handler: logging.Handler | None = None
+        self._lock = threading.RLock()
+        _after_fork(self)
+
+    # --- set-up
+
+    def configure(
+        self,
+        *,
+        service_name: str | None = None,
+        service_version: str | None = None,
+        environment: str | None = None,
+        resource_attributes: Mapping[str, str] | None = None,
+        metrics_path: str | None = None,
+        metrics_port: int | None = None,
+        metrics_host: str | None = None,
+        metrics_token: str | None = None,
+        log_format: Literal["auto", "json", "console"] | None = None,
+        log_level: Literal["debug", "info", "warning", "error", "critical"] | None = None,
+        system_interval: float | None = None,
+        shutdown_timeout: float | None = None,
+        excluded_urls: Sequence[str] | None = None,
+        capture_request_headers: Sequence[str] | None = None,
+        capture_response_headers: Sequence[str] | None = None,
+        capture_content: bool | None = None,
+        gen_ai_metrics: Literal["latest", "legacy", "both"] | None = None,
+        hooks: Sequence[OperationHook] = (),
+    ) -> Capibara:
+        """Set everything up. Each setting: argument, else environment, else `capibara.yaml`, else default.
+
+        Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing leaves this machine: metrics are on `/metrics`, logs on standard
+        output. Providers that the app has set already are used, not replaced. A second call changes nothing but a
+        warning; `shutdown()` comes first.
+
+        Args:
+            service_name: the app's name (`OTEL_SERVICE_NAME`).
+            service_version: its version.
+            environment: where it runs, such as `production`.
+            resource_attributes: more of what describes this process.
+            metrics_path: path of the metrics page on the app; empty for none.
+            metrics_port: a port of its own for the metrics page.
+            metrics_host: the address of that port.
+            metrics_token: a bearer token that readers of the page must show.
+            log_format: form of the log lines.
+            log_level: log lines below are dropped.
+            system_interval: seconds between readings of machine and process; 0 for none.
+            shutdown_timeout: seconds that the end may take, whatever the receiver does.
+            excluded_urls: regular expressions of paths that are not observed.
+            capture_request_headers: names of request headers put on spans.
+            capture_response_headers: names of response headers put on spans.
+            capture_content: record what users and models wrote.
+            gen_ai_metrics: names of the GenAI metrics.
+            hooks: told of each operation when it ends.
+
+        Returns:
+            This instance.
+
+        Raises:
+            ConfigurationError: settings are wrong; the message lists every fault.
+        """
+        from capibara_otel.config import load_settings  # noqa: PLC0415 - importing the library stays cheap
+
+        given = {name: value for name, value in locals().items() if name in _SETTINGS and value is not None}
+        settings = load_settings(**given)
+        with self._lock:
+            if self.providers is not None:
+                _logger.warning("configure() was called again and changed nothing; call shutdown() first")
+                return self
+            self._start(settings, hooks)
+        return self
+
+    def _start(self, settings: Settings, hooks: Sequence[OperationHook]) -> None:
+        from capibara_otel.logs import CanonicalLines, LogLevel, Output  # noqa: PLC0415 - cheap import
+        from capibara_otel.operation.foreign import ContextOnSpans  # noqa: PLC0415 - needs the SDK
+        from capibara_otel.pipeline.providers import start  # noqa: PLC0415 - needs the SDK
+
+        self.settings = settings
+        self.providers = start(settings, span_processors=[ContextOnSpans()], before_flush=self._before_flush)
+        self.emitter.policy = Policy(settings.capture_content, settings.gen_ai_metrics)
+        self.emitter.bind(self.providers.tracer_provider, self.providers.meter_provider)
+        self.log.send_to(
+            Output(settings.log_format, LogLevel(settings.log_level), provider=self.providers.logger_provider)
+        )
+        self._hooks = [CanonicalLines(self.log), *hooks]
+        self.emitter.hooks = tuple(self._hooks)
+        self.emitter.reaper.ensure()
+        threads.follow_executors()
+        self._follow_logging()
+        self._collect()
+
+    @property
+    def configured(self) -> bool:
+        """Whether `configure` ran and `shutdown` did not."""
+        return self.providers is not None
+
+    def instrument_fastapi(self, app: _App) -> _App:
+        """Observe every request of a FastAPI or Starlette app: one span, one duration, whatever else is installed.
+
+        Configures this instance with its defaults if that was not done. Repeating it changes nothing.
+
+        Args:
+            app: the app; it is returned too.
+        """
+        from capibara_otel.web import WebOptions, instrument  # noqa: PLC0415 - cheap import
+
+        if self.providers is None:
+            self.configure()
+        settings, providers = self.settings, self.providers
+        if settings is None or providers is None:
+            return app
+        token = settings.metrics_token
+        options = WebOptions(
+            metrics_path=settings.metrics_path,
+            metrics_token=token.get_secret_value() if token is not None else None,
+            excluded_urls=tuple(settings.excluded_urls),
+            capture_request_headers=tuple(settings.capture_request_headers),
+            capture_response_headers=tuple(settings.capture_response_headers),
+        )
+        instrument(app, api=self.api, options=options, page=providers.exposition, lifecycle=_Lifecycle(self))
+        return app
+
+    def add_hook(self, hook: OperationHook) -> None:
+        """Have a hook told of each operation that ends from now on."""
+        self._hooks.append(hook)
+        self.emitter.hooks = tuple(self._hooks)
+
+    # --- in use
+
+    @property
+    def log(self) -> Logs:
+        """The loggers, one per category."""
+        if self._logs is None:
+            from capibara_otel.logs import Logs, Output  # noqa: PLC0415 - cheap import
+
+            self._logs = Logs(Output(), self._clock.time_ns)
+        return self._logs
+
+    @contextmanager
+    def context(
+        self,
+        *,
+        user_id: str | int | None = None,
+        session_id: str | int | None = None,
+        tenant: str | int | None = None,
+        request_id: str | int | None = None,
+        conversation_id: str | int | None = None,
+        agent: str | None = None,
+    ) -> Iterator[None]:
+        """Say who the work in this block is for: it is on every span, log line and cost beneath, never on metrics.
+
+        It follows tasks, `asyncio.to_thread` and `ThreadPoolExecutor`; inner blocks add to outer ones.
+
+        Args:
+            user_id: the user.
+            session_id: the user's session.
+            tenant: who pays.
+            request_id: the request.
+            conversation_id: the conversation.
+            agent: the agent's name.
+        """
+        given = {
+            "user_id": user_id,
+            "session_id": session_id,
+            "tenant": tenant,
+            "request_id": request_id,
+            "conversation_id": conversation_id,
+            "agent": agent,
+        }
+        values: dict[str, str] = {}
+        for keyword, value in given.items():
+            plain = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+            checked = self.emitter.checked("context", KEYWORDS[keyword], plain, keyword)
+            if isinstance(checked, str):
+                values[KEYWORDS[keyword]] = checked
+        with attached(with_who(values, otel.get_current())):
+            yield
+
+    @staticmethod
+    def current() -> Operation | None:
+        """Return the innermost operation that is running here, if there is one."""
+        return current_operation()
+
+    def metrics(self) -> str:
+        """Return the metrics page as Prometheus text."""
+        if self.providers is None:
+            self.configure()
+        self.emitter.reaper.drain()
+        providers = self.providers
+        return "" if providers is None else providers.exposition.render(None, None).body.decode()
+
+    # --- the end
+
+    def force_flush(self, timeout_s: float | None = None) -> bool:
+        """Send what is waiting.
+
+        Args:
+            timeout_s: seconds it may take; the setting `shutdown_timeout` by default.
+
+        Returns:
+            Whether everything was sent in time.
+        """
+        self.emitter.reaper.drain()
+        return True if self.providers is None else self.providers.force_flush(timeout_s)
+
+    def shutdown(self, timeout_s: float | None = None) -> bool:
+        """Send what is waiting and stop, within the time. Helpers may still be called; they do nothing then.
+
+        Args:
+            timeout_s: seconds it may take; the setting `shutdown_timeout` by default.
+
+        Returns:
+            Whether everything was sent in time.
+        """
+        with self._lock:
+            providers, self.providers = self.providers, None
+            if providers is None:
+                return True
+            if self._collector is not None:
+                self._collector.stop()
+                self._collector = None
+            if self._log_handler is not None:
+                logging.getLogger().removeHandler(self._log_handler)
+                self._log_handler = None
+            self.emitter.hooks = ()
+            self._hooks = []
+        self._before_flush()
+        return providers.shutdown(timeout_s)
+
+    # --- parts
+
+    def _before_flush(self) -> None:
+        self.emitter.reaper.drain()
+
+    def _follow_logging(self) -> None:
+        if self.providers is not None and self.providers.exports_logs:
+            from capibara_otel.logs.stdlib import OtlpHandler  # noqa: PLC0415 - cheap import
+
+            self._log_handler = OtlpHandler(self.providers.logger_provider)
+            logging.getLogger().addHandler(self._log_handler)
+
+    def _collect(self) -> None:
+        if self.settings is not None and self.settings.system_interval:
+            from capibara_otel.host import Collector  # noqa: PLC0415 - psutil is needed only here
+
+            interval = self.settings.system_interval
+            self._collector = Collector(self.system, interval, self._clock, self.emitter.fault)
+            self._collector.start()
+
+    def renew_after_fork(self) -> None:
+        """Begin anew in a forked process; providers do so by themselves."""
+        self._lock = threading.RLock()
+        self.emitter.epoch += 1
+        self.emitter.reaper.renew()
+        self.optimizations.rates.clear()
+        if self._logs is not None:
+            self._logs.output.renew()
+        if self._collector is not None:
+            self._collect()
+
+
+class _Lifecycle:
+    """What the app's start and end mean for an instance."""
+
+    def __init__(self, instance: Capibara) -> None:
+        self._instance = instance
+        self._lag: Any = None
+
+    def startup(self) -> None:
+        """Watch the event loop the app runs in."""
+        import asyncio  # noqa: PLC0415 - only where a loop runs already
+
+        if self._instance.settings is not None and self._instance.settings.system_interval:
+            self._lag = asyncio.get_running_loop().create_task(self._instance.system.watch_event_loop())
+
+    async def shutdown(self) -> None:
+        """Send everything, off the loop, before the server ends the process."""
+        import asyncio  # noqa: PLC0415 - as above
+
+        if self._lag is not None:
+            self._lag.cancel()
+        await asyncio.to_thread(self._instance.force_flush)
+
+
+_SETTINGS: Final = frozenset(name for name in Capibara.configure.__annotations__ if name not in {"return", "hooks"})
+
+
+def _after_fork(instance: Capibara) -> None:
+    if hasattr(os, "register_at_fork"):
+        kept: Callable[[], Capibara | None] = weakref.ref(instance)
+
+        def renew() -> None:
+            mine = kept()
+            if mine is not None:
+                mine.renew_after_fork()
+
+        os.register_at_fork(after_in_child=renew)
+
+
+DEFAULT: Final = Capibara()
+"""The instance behind the functions of the package."""
