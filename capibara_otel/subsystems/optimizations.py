@@ -135,6 +135,19 @@ class Optimizations:
         batch = Batch(self._emitter, spans.OPTIMIZATIONS_BATCH).set(a.BATCH_NAME, name).set(a.BATCH_SIZE, size)
         return batch.measure(m.BATCH_SIZE, batch.attributes.get(a.BATCH_SIZE))
 
+    def batch_wait(self, name: str, seconds: float) -> None:
+        """Tell how long one item waited for its batch, where each caller knows that of its own item.
+
+        Args:
+            name: the queue by its configured name.
+            seconds: how long.
+        """
+        call = "optimizations.batch_wait"
+        checked = self._emitter.checked(call, a.BATCH_NAME, name, "name")
+        if checked is not None:
+            labels = {a.BATCH_NAME: checked}
+            self._emitter.measure(call, m.BATCH_WAIT_DURATION, seconds, labels, argument="seconds")
+
     def apply(self, name: str) -> Application:
         """Open an optimization; tell what it saved with `improved`.
 
