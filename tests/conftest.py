@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from opentelemetry import context, trace
@@ -10,6 +12,8 @@ from opentelemetry import context, trace
 from capibara_otel.sdk import DEFAULT
 
 pytest_plugins = ["capibara_otel.testing"]
+
+PROMTOOL = Path(__file__).resolve().parents[1] / ".tools" / "promtool"
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +25,13 @@ def _nothing_left_open() -> Iterator[None]:
     assert DEFAULT.current() is None
     assert context.get_current() == before
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs promtool where it was not built, unless everything is demanded."""
+    if PROMTOOL.is_file() or os.environ.get("DEMAND_ALL"):
+        return
+    skip = pytest.mark.skip(reason="promtool was not built: install Go and run `make tools`")
+    for item in items:
+        if "tools" in item.keywords:
+            item.add_marker(skip)

@@ -11,11 +11,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from capibara_otel.host import Collector
 from capibara_otel.operation.context import KEYWORDS
 from capibara_otel.registry import load
-from capibara_otel.sdk import DEFAULT as cap
+from capibara_otel.sdk import DEFAULT
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv.metrics import METRICS
 from capibara_otel.semconv.spans import SPANS
 from capibara_otel.testing import Capture
+
+cap = DEFAULT
 
 EVERYWHERE = {a.ERROR_TYPE, a.OUTCOME, *KEYWORDS.values()}
 """Attributes that every span may carry."""
@@ -31,15 +33,15 @@ BY_THE_PIPELINE = {
 """Emitted by running exporters; `tests/integration/pipeline` proves them."""
 
 
-def everything() -> None:
+def _everything() -> None:
     """Call every helper with every argument it has."""
     with cap.context(user_id="u", session_id="s", tenant="t", request_id="r", conversation_id="c", agent="researcher"):
-        api()
-        routing_and_ace()
-        e2b_and_rag()
-        agents()
-        llm()
-        optimizations_and_business()
+        _api()
+        _routing_and_ace()
+        _e2b_and_rag()
+        _agents()
+        _llm()
+        _optimizations_and_business()
     Collector(cap.system, 60, cap.emitter.clock).collect()
     cap.system.record_disk_io(read=1, written=1)
     cap.system.record_network(received=1, sent=1)
@@ -47,7 +49,7 @@ def everything() -> None:
     cap.system.record_event_loop_lag(0.001)
 
 
-def api() -> None:
+def _api() -> None:
     headers = {"http.request.header.accept": ["*/*"], "http.response.header.server": ["x"]}
     common = {
         a.URL_QUERY: "q=1",
@@ -74,7 +76,7 @@ def api() -> None:
         socket.message("receive")
 
 
-def routing_and_ace() -> None:
+def _routing_and_ace() -> None:
     with cap.routing.decide(query_type="code") as decision:
         decision.chose("m", complexity="low", confidence=0.5, over=["n"], instead_of="o", reason="unhealthy")
     with cap.ace.cycle(component="generator") as cycle:
@@ -83,7 +85,7 @@ def routing_and_ace() -> None:
     cap.ace.playbook(entries=3, added=1, updated=1, removed=1)
 
 
-def e2b_and_rag() -> None:
+def _e2b_and_rag() -> None:
     with cap.e2b.sandbox(template="base", sandbox_id="s1") as sandbox:
         sandbox.ready()
         with cap.e2b.execute(language="python", template="base", timeout_s=5.0, sandbox_id="s1") as execution:
@@ -97,7 +99,7 @@ def e2b_and_rag() -> None:
     cap.rag.vectors(index="docs", count=2)
 
 
-def agents() -> None:
+def _agents() -> None:
     with cap.agents.interaction(domain="d", agent_id="a1", agent_name="n") as interaction:
         interaction.step()
         interaction.memory(size=10, entries=1)
@@ -108,7 +110,7 @@ def agents() -> None:
     cap.agents.active(domain="d", count=1)
 
 
-def llm() -> None:
+def _llm() -> None:
     with cap.llm.chat(
         provider="openai",
         model="m",
@@ -131,7 +133,7 @@ def llm() -> None:
         embedding.retried("503")
 
 
-def optimizations_and_business() -> None:
+def _optimizations_and_business() -> None:
     with cap.optimizations.cache("answers") as lookup:
         lookup.hit()
     cap.optimizations.cache_state("answers", entries=1, evicted=1)
@@ -149,7 +151,7 @@ def optimizations_and_business() -> None:
 @pytest.fixture(name="emitted", scope="module")
 def _emitted() -> Iterator[Capture]:
     with Capture(capture_content=True, gen_ai_metrics="both") as capture, pytest.MonkeyPatch.context() as patch:
-        everything()
+        _everything()
         patch.setenv("CAPIBARA_RAISE", "0")
         cap.rag.vectors(index="docs", count=math.nan)  # type: ignore[arg-type]
         cap.emitter.fault("test", ValueError())
@@ -193,8 +195,11 @@ def test_every_span_is_declared(emitted: Capture) -> None:
     """Each span's attributes are declared for its kind, and each declared one was set."""
     by_type = {spec.type: spec for spec in SPANS}
     set_on: dict[str, set[str]] = {spec.type: set() for spec in SPANS}
+    spans = {f"{span.get_span_context().span_id:016x}": span for span in emitted.spans}  # type: ignore[union-attr]
     for record in emitted.records:
-        set_on[record.spec.type] |= {_declared(name) for name in record.attributes} - EVERYWHERE
+        attributes = dict(spans[record.span_id].attributes or {})
+        assert {**record.context, **record.attributes}.keys() == attributes.keys()
+        set_on[record.spec.type] |= {_declared(name) for name in attributes} - EVERYWHERE
     for kind, names in set_on.items():
         assert names == set(by_type[kind].attributes) - EVERYWHERE, kind
 

@@ -82,11 +82,14 @@ class Traffic:
         limits = httpx.Limits(max_connections=users * 2)
         async with httpx.AsyncClient(base_url=self._url, timeout=30, limits=limits) as client:
             tasks = [asyncio.create_task(self._user(number, client)) for number in range(users)]
-            done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-            self._stop.set()
-            await asyncio.gather(*tasks)
-            for task in done:
-                task.result()
+            try:
+                await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+                self._stop.set()
+                await asyncio.gather(*tasks)
+            finally:  # interrupted or failed: no user is left behind
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _user(self, number: int, client: httpx.AsyncClient) -> None:
         user = _User(number, Random(self._seed * 1000 + number), client, self._url, self._topics, self._tally)

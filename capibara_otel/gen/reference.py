@@ -94,7 +94,14 @@ def spans(registry: Registry) -> str:
 def settings() -> str:
     """Return the page of all settings."""
     rows = [
-        (f"`{doc.name}`", f"`{doc.env}`", doc.allowed or doc.type, f"`{doc.default}`", doc.brief) for doc in describe()
+        (
+            f"`{doc.name}`",
+            f"`{doc.env}`",
+            doc.allowed or doc.type,
+            f"`{doc.default}`" if doc.default else "none",
+            doc.brief,
+        )
+        for doc in describe()
     ]
     intro = (
         "Each setting: argument of `configure()`, else environment variable, else `capibara.yaml`, else default. "
@@ -136,9 +143,7 @@ def _helps() -> Iterable[tuple[tuple[str, ...], str]]:
 
 def _help(words: Sequence[str]) -> str:
     environment = {"COLUMNS": _WIDTH, "TERMINAL_WIDTH": _WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
-    result = CliRunner().invoke(
-        typer.main.get_command(app), [*words, "--help"], prog_name="capibara-otel", env=environment
-    )
+    result = CliRunner().invoke(app, [*words, "--help"], prog_name="capibara-otel", env=environment)
     return "\n".join(line.rstrip() for line in result.output.splitlines())
 
 

@@ -15,10 +15,18 @@ from opentelemetry.util.types import AttributeValue
 
 from capibara_otel._safety import Once, faults_are_raised, shield
 from capibara_otel.exceptions import UsageError
+from capibara_otel.operation import outcomes
 from capibara_otel.operation.clock import Clock, SystemClock
 from capibara_otel.operation.reaper import Reaper
 from capibara_otel.operation.record import OperationHook
-from capibara_otel.operation.values import InvalidValueError, attribute_spec, attribute_value, metric_value, shown
+from capibara_otel.operation.values import (
+    InvalidValueError,
+    attribute_spec,
+    attribute_value,
+    listed,
+    metric_value,
+    shown,
+)
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv.instruments import Instruments
@@ -91,6 +99,27 @@ class Emitter:
         except InvalidValueError as error:
             self.invalid(call, argument or attribute.rpartition(".")[2], error.expected, value)
             return None
+
+    def flag(self, call: str, argument: str, value: Any) -> bool:
+        """Return a yes or no that steers what is recorded; what is neither is no, said and counted."""
+        if not isinstance(value, bool):
+            self.invalid(call, argument, "bool", value)
+            return False
+        return value
+
+    def listed(self, call: str, argument: str, expected: str, value: Any) -> list[Any]:
+        """Return the items of a value; of what has none, which is said and counted, an empty list."""
+        items = listed(value)
+        if items is None:
+            self.invalid(call, argument, expected, value)
+        return items or []
+
+    def error_type(self, call: str, error: Any) -> str:
+        """Return the class of a failure; of what is neither an exception nor a word, which is said, `_OTHER`."""
+        if isinstance(error, BaseException | str):
+            return outcomes.error_type(error)
+        self.invalid(call, "error", "exception or str", error)
+        return outcomes.OTHER
 
     def measure(
         self,

@@ -21,8 +21,8 @@ from capibara_otel.operation.decorate import decorated
 from capibara_otel.operation.emitter import Emitter
 from capibara_otel.operation.record import OperationRecord
 from capibara_otel.operation.streams import stream, stream_async
-from capibara_otel.operation.values import InvalidValueError, metric_value
-from capibara_otel.redaction import scrub
+from capibara_otel.operation.values import InvalidValueError, given, metric_value
+from capibara_otel.redaction import scrub, text_of
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv.specs import MetricSpec, SpanSpec
@@ -101,7 +101,7 @@ class Operation:
         checked = self.emitter.checked(self.spec.call, attribute, value, argument)
         if checked is not None:
             self._attributes[attribute] = checked
-            if self.running:
+            if self._span.is_recording():
                 self._span.set_attribute(attribute, checked)
         return self
 
@@ -132,12 +132,10 @@ class Operation:
         Args:
             error: the exception, or a short constant word for the kind of failure.
         """
+        self._outcome = outcomes.outcome_of(error) if isinstance(error, BaseException) else outcomes.ERROR
+        self._error_type = self.emitter.error_type(self.spec.call, error)
         if isinstance(error, BaseException):
-            self._outcome = outcomes.outcome_of(error)
             self._describe(error)
-        else:
-            self._outcome = outcomes.ERROR
-        self._error_type = outcomes.error_type(error)
         return self
 
     def ended(self, outcome: str, error: BaseException | str = "") -> Self:
@@ -149,8 +147,10 @@ class Operation:
         """
         if self.emitter.checked(self.spec.call, a.OUTCOME, outcome) is not None:
             self._outcome = outcome
-            if outcome in outcomes.FAILURES:
-                self._error_type = outcomes.error_type(error or outcome)
+            failed = outcome in outcomes.FAILURES
+            self._error_type = (
+                self.emitter.error_type(self.spec.call, error if given(error) else outcome) if failed else ""
+            )
         return self
 
     # --- what can be asked
@@ -328,7 +328,7 @@ class Operation:
         """Add what a subclass knows only now; called once, before measurements are written."""
 
     def _describe(self, error: BaseException) -> None:
-        message = scrub(str(error))
+        message = scrub(text_of(error))
         self._described = True
         self._span.set_status(Status(StatusCode.ERROR, message or type(error).__name__))
         if self._span.is_recording():
@@ -381,13 +381,13 @@ class Operation:
         except InvalidValueError as fault:
             self.emitter.invalid(call, "duration_s", fault.expected, duration_s)
             return
-        if outcome and self.emitter.checked(call, a.OUTCOME, outcome) is None:
+        if given(outcome) and self.emitter.checked(call, a.OUTCOME, outcome) is None:
             return
         duration_ns = int(seconds * 1e9)
         self.start(current=False, ago_ns=duration_ns, span=span)
-        if error:
+        if given(error):
             self.fail(error)
-        if outcome:
+        if given(outcome):
             self.ended(outcome, self._error_type)
         if self._place is not None and self._once.acquire(blocking=False):
             self._end(None, duration_ns)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from opentelemetry.util.types import AttributeValue
 
-from capibara_otel.redaction import scrub
+from capibara_otel.redaction import scrub, writable
 from capibara_otel.semconv.attributes import ATTRIBUTES
 from capibara_otel.semconv.specs import AttributeSpec, MetricSpec
 
@@ -55,10 +55,10 @@ def attribute_value(spec: AttributeSpec, value: Any) -> AttributeValue:
         InvalidValueError: type, range or member is not what the registry says.
     """
     if spec.type.endswith("[]"):
-        convert = _CONVERTERS[spec.type.removesuffix("[]")]
-        if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        convert, items = _CONVERTERS[spec.type.removesuffix("[]")], listed(value)
+        if items is None:
             raise InvalidValueError(expected(spec))
-        return [convert(spec, item) for item in value]
+        return [convert(spec, item) for item in items]
     converted: AttributeValue = _CONVERTERS[spec.type](spec, value)
     return converted
 
@@ -71,8 +71,8 @@ def metric_value(spec: MetricSpec, value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidValueError(_number("number", spec.minimum, spec.maximum))
-    number = int(value) if isinstance(value, Integral) else float(value)
-    if not math.isfinite(number) or not _within(number, spec.minimum, spec.maximum):
+    number = _finite(int if isinstance(value, Integral) else float, value)
+    if number is None or not _within(number, spec.minimum, spec.maximum):
         raise InvalidValueError(_number("finite number", spec.minimum, spec.maximum))
     return number
 
@@ -89,6 +89,26 @@ def expected(spec: AttributeSpec) -> str:
     return f"list of {text}" if spec.type.endswith("[]") else text
 
 
+def given(value: Any) -> bool:
+    """Tell whether an optional argument was given: anything but None and the empty text."""
+    return value is not None and not (isinstance(value, str) and not value)
+
+
+def is_zero(value: Any) -> bool:
+    """Tell whether a count that is added to something adds nothing."""
+    return isinstance(value, int) and not value
+
+
+def listed(value: Any) -> list[Any] | None:
+    """Return the items of a value; None where it has none, is a text, or its iterator fails."""
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        return None
+    try:
+        return list(value)
+    except Exception:  # noqa: BLE001 - a foreign iterator may do anything
+        return None
+
+
 def shown(value: Any) -> str:
     """Return a short form of a value for a message, secrets masked."""
     try:
@@ -103,7 +123,7 @@ def _string(spec: AttributeSpec, value: Any) -> str:
         value = value.value
     if not isinstance(value, str) or (spec.members and value not in spec.members):
         raise InvalidValueError(expected(spec))
-    return str(value)
+    return writable(str(value))
 
 
 def _boolean(spec: AttributeSpec, value: Any) -> bool:
@@ -113,26 +133,32 @@ def _boolean(spec: AttributeSpec, value: Any) -> bool:
 
 
 def _int(spec: AttributeSpec, value: Any) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Integral)
-        or not _within(int(value), spec.minimum, spec.maximum)
-    ):
+    number = None if isinstance(value, bool) or not isinstance(value, Integral) else _finite(int, value)
+    if number is None or not _within(number, spec.minimum, spec.maximum):
         raise InvalidValueError(expected(spec))
-    return int(value)
+    return int(number)
 
 
 def _double(spec: AttributeSpec, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise InvalidValueError(expected(spec))
-    number = float(value)
-    if not math.isfinite(number) or not _within(number, spec.minimum, spec.maximum):
+    number = None if isinstance(value, bool) or not isinstance(value, Real) else _finite(float, value)
+    if number is None or not _within(number, spec.minimum, spec.maximum):
         raise InvalidValueError(expected(spec))
     return number
 
 
 _Converter: TypeAlias = Callable[[AttributeSpec, Any], Any]
 _CONVERTERS: Final[dict[str, _Converter]] = {"string": _string, "boolean": _boolean, "int": _int, "double": _double}
+
+
+def _finite(convert: Callable[[Any], float], value: Any) -> float | None:
+    """Return the number, or None where OTLP's 64 bits cannot hold it."""
+    try:
+        number = convert(value)
+    except OverflowError:
+        return None
+    if isinstance(number, int):
+        return number if -(2**63) <= number < 2**63 else None
+    return number if math.isfinite(number) else None
 
 
 def _within(number: float, minimum: float | None, maximum: float | None) -> bool:

@@ -9,20 +9,21 @@ import threading
 
 import pytest
 from dirty_equals import IsPartialDict
-from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from capibara_otel.exceptions import UsageError
 from capibara_otel.operation import Operation
-from capibara_otel.sdk import DEFAULT as cap
+from capibara_otel.sdk import DEFAULT
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
 from capibara_otel.testing import Capture
 
+cap = DEFAULT
 
-def search() -> Operation:
+
+def _search() -> Operation:
     return Operation(cap.emitter, spans.RAG_SEARCH).set(a.RAG_INDEX, "docs")
 
 
@@ -31,7 +32,7 @@ class TestEnd:
 
     def test_success(self, capture: Capture) -> None:
         """A block that returns gives one span without status, one count and one duration."""
-        with search() as operation:
+        with _search() as operation:
             capture.clock.advance(0.25)
             assert operation.running
             assert operation.elapsed_s == 0.25
@@ -63,7 +64,7 @@ class TestEnd:
         self, capture: Capture, error: BaseException, outcome: str, kind: str | None, status: StatusCode
     ) -> None:
         """The caller's exception leaves the block as it is; the outcome says what it was."""
-        with pytest.raises(type(error)) as caught, search():
+        with pytest.raises(type(error)) as caught, _search():
             raise error
 
         assert caught.value is error
@@ -77,7 +78,7 @@ class TestEnd:
 
     def test_only_the_first_end_counts(self, capture: Capture) -> None:
         """Ending again, also from many threads at a time, changes nothing."""
-        operation = search().start()
+        operation = _search().start()
         barrier = threading.Barrier(8)
 
         def end() -> None:
@@ -97,7 +98,7 @@ class TestEnd:
 
     def test_a_used_operation_is_not_used_again(self, capture: Capture) -> None:
         """Entering a block twice with the same operation gives one span."""
-        operation = search()
+        operation = _search()
         with operation:
             pass
         with operation:
@@ -107,7 +108,7 @@ class TestEnd:
 
     def test_failure_without_exception(self, capture: Capture) -> None:
         """`fail` makes it a failure though the block returns."""
-        with search() as operation:
+        with _search() as operation:
             operation.fail("no_answer")
 
         assert capture.attributes("rag search docs") == IsPartialDict(
@@ -117,7 +118,7 @@ class TestEnd:
 
     def test_a_handled_exception_is_described(self, capture: Capture) -> None:
         """`fail` with an exception puts its message, redacted, on the span."""
-        with search() as operation:
+        with _search() as operation:
             operation.fail(ConnectionError("postgres://admin:hunter2@db/prod refused"))
 
         span = capture.span("rag search docs")
@@ -126,21 +127,21 @@ class TestEnd:
 
     def test_what_was_said_before_an_exception_holds(self, capture: Capture) -> None:
         """An outcome told in the block is kept when an exception leaves it."""
-        with pytest.raises(ValueError, match="late"), search() as operation:
-            operation.ended("disconnected")
-            raise ValueError("late")
+        operation = _search().start()
+        operation.ended("disconnected")
+        operation.finish(ValueError("late"))
 
         assert capture.attributes("rag search docs") == IsPartialDict({"capibara6.outcome": "disconnected"})
 
     def test_dropped_operations_end(self, capture: Capture) -> None:
         """An operation that is begun and dropped ends as abandoned."""
-        search().start(current=False)
+        _search().start(current=False)
 
         assert capture.attributes("rag search docs") == IsPartialDict({"capibara6.outcome": "abandoned"})
 
     def test_never_begun_never_ended(self, capture: Capture) -> None:
         """An operation that is made and dropped leaves no trace."""
-        operation = search()
+        operation = _search()
         operation.finish()
         operation.suspend().activate()
         del operation
@@ -150,7 +151,7 @@ class TestEnd:
 
     def test_a_fork_does_not_end_its_parents_operations(self, capture: Capture) -> None:
         """What began in the parent process is neither counted nor ended in the child."""
-        operation = search().start()
+        operation = _search().start()
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
@@ -171,7 +172,7 @@ class TestNesting:
 
     def test_children(self, capture: Capture) -> None:
         """An inner operation's parent is the outer one."""
-        with search() as outer, Operation(cap.emitter, spans.ACE_CYCLE).set(a.ACE_COMPONENT, "curator") as inner:
+        with _search() as outer, Operation(cap.emitter, spans.ACE_CYCLE).set(a.ACE_COMPONENT, "curator") as inner:
             assert cap.current() is inner
 
         parent = capture.span("ace cycle curator").parent
@@ -180,8 +181,8 @@ class TestNesting:
 
     def test_outer_ends_first(self, capture: Capture) -> None:
         """When the outer one ends before the inner one, nothing stays current after both."""
-        outer = search().start()
-        inner = search().start()
+        outer = _search().start()
+        inner = _search().start()
         outer.finish()
         assert cap.current() is inner
         inner.finish()
@@ -191,10 +192,10 @@ class TestNesting:
 
     def test_suspended(self, capture: Capture) -> None:
         """A suspended operation is not current, an activated one is again."""
-        operation = search().start()
+        operation = _search().start()
         operation.suspend()
         assert cap.current() is None
-        with search():
+        with _search():
             pass
         operation.activate()
         operation.activate()
@@ -213,17 +214,17 @@ class TestNesting:
             operation.finish()
 
         async def main() -> None:
-            first = search().start()
+            first = _search().start()
             await asyncio.create_task(end(first))
             assert cap.current() is None
-            second = search().start()
+            second = _search().start()
             await asyncio.to_thread(second.finish)
             assert cap.current() is None
-            third = search().start()
+            third = _search().start()
             thread = threading.Thread(target=third.finish)
             thread.start()
             thread.join()
-            with search() as last:
+            with _search() as last:
                 assert last.running
 
         with caplog.at_level(logging.INFO):
@@ -235,9 +236,9 @@ class TestNesting:
 
     def test_explicit_parent(self, capture: Capture) -> None:
         """A parent context that is given is used instead of the current one."""
-        with search() as outer:
+        with _search() as outer:
             pass
-        with search().start(parent=outer.context, current=False) as inner:
+        with _search().start(parent=outer.context, current=False) as inner:
             assert cap.current() is None
 
         parent = inner.span.parent  # type: ignore[attr-defined]
@@ -249,7 +250,7 @@ class TestTelling:
 
     def test_attributes_while_running(self, capture: Capture) -> None:
         """An attribute set in the block is on the span."""
-        with search() as operation:
+        with _search() as operation:
             operation.set(a.RAG_TOP_K, 3)
 
         assert capture.attributes("rag search docs") == IsPartialDict({"capibara6.rag.top_k": 3})
@@ -257,7 +258,7 @@ class TestTelling:
 
     def test_none_is_not_given(self, capture: Capture) -> None:
         """None leaves attributes and measurements as they are."""
-        with search() as operation:
+        with _search() as operation:
             operation.set(a.RAG_TOP_K, None).measure(m.RAG_RESULTS, None)
 
         assert "capibara6.rag.results" not in capture.metric_names
@@ -282,7 +283,7 @@ class TestTelling:
 
     def test_wrong_values_raise_in_tests(self, capture: Capture) -> None:
         """In a test run a wrong value raises, naming call, argument, expectation and value."""
-        operation = search()
+        operation = _search()
         with pytest.raises(UsageError) as caught:
             operation.set(a.RAG_TOP_K, "8")
 
@@ -297,9 +298,9 @@ class TestTelling:
         """Elsewhere the caller goes on, the value is left out, one warning is said, each is counted."""
         monkeypatch.setenv("CAPIBARA_RAISE", "0")
         cap.emitter._said.__init__()  # type: ignore[misc]
-        with caplog.at_level(logging.WARNING), search() as operation:
+        with caplog.at_level(logging.WARNING), _search() as operation:
             operation.set(a.RAG_TOP_K, 0)
-            operation.set(a.RAG_TOP_K, True)
+            operation.set(a.RAG_TOP_K, value=True)
             operation.measure(m.RAG_RELEVANCE, float("nan"), "scores")
             operation.ended("perfect")
             operation.record(-1.0)
@@ -307,8 +308,10 @@ class TestTelling:
         assert [record.getMessage().split("; ")[0] for record in caplog.records] == [
             "capibara_otel: cap.rag.search(top_k=0) expects int ≥ 1, got int",
             "capibara_otel: cap.rag.search(scores=nan) expects finite number 0 to 1, got float",
-            "capibara_otel: cap.rag.search(outcome='perfect') expects one of success, error, timeout, cancelled, "
-            "disconnected, abandoned, rejected, got str",
+            (
+                "capibara_otel: cap.rag.search(outcome='perfect') expects one of success, error, timeout, cancelled, "
+                "disconnected, abandoned, rejected, got str"
+            ),
             "capibara_otel: cap.rag.search(duration_s=-1.0) expects finite number ≥ 0, got float",
         ]
         assert capture.value("capibara6.telemetry.invalid", {"capibara6.telemetry.call": "rag.search"}) == 5
@@ -320,7 +323,7 @@ class TestRecord:
 
     def test_span_ends_now(self, capture: Capture) -> None:
         """The span covers the time measured and ends now."""
-        search().record(2.0)
+        _search().record(2.0)
 
         span = capture.span("rag search docs")
         assert span.end_time == capture.clock.now_ns
@@ -343,13 +346,13 @@ class TestRecord:
         self, capture: Capture, outcome: str, error: BaseException | str, expected: dict[str, str]
     ) -> None:
         """Outcome and error say how it ended; one follows from the other."""
-        search().record(0.1, outcome=outcome, error=error)
+        _search().record(0.1, outcome=outcome, error=error)
 
         assert capture.attributes("rag search docs") == {"capibara6.rag.index": "docs", **expected}
 
     def test_metrics_only(self, capture: Capture) -> None:
         """Without a span the metrics are the same."""
-        search().record(0.1, span=False)
+        _search().record(0.1, span=False)
 
         assert capture.spans == ()
         assert capture.value("capibara6.rag.searches") == 1
@@ -357,7 +360,7 @@ class TestRecord:
     def test_unknown_outcome_records_nothing(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         """A result nobody knows is not counted as a success."""
         monkeypatch.setenv("CAPIBARA_RAISE", "0")
-        search().record(0.1, outcome="meh")
+        _search().record(0.1, outcome="meh")
 
         assert capture.spans == ()
         assert capture.value("capibara6.rag.searches") == 0
@@ -368,7 +371,7 @@ class TestHooks:
 
     def test_record(self, capture: Capture) -> None:
         """A hook gets everything about the operation, also who it was for."""
-        with cap.context(user_id="u1"), search() as operation:
+        with cap.context(user_id="u1"), _search() as operation:
             capture.clock.advance(1)
 
         (record,) = capture.records
@@ -388,11 +391,12 @@ class TestHooks:
 
         class Broken:
             def on_end(self, *_: object) -> None:
+                """Raise."""
                 raise RuntimeError("hook")
 
         monkeypatch.setenv("CAPIBARA_RAISE", "0")
         cap.emitter.hooks = (Broken(), *cap.emitter.hooks)
-        with search():
+        with _search():
             pass
 
         assert len(capture.records) == 1

@@ -13,21 +13,24 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 
 from capibara_otel.operation import Operation
-from capibara_otel.sdk import DEFAULT as cap
+from capibara_otel.sdk import DEFAULT
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import spans
 from capibara_otel.testing import Capture
 
+cap = DEFAULT
+
 ERRORS = (ValueError, TimeoutError, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit, None)
+_CAN_STOP_EARLY = {"generator", "async generator", "stream", "async stream"}
 FORMS = ("block", "async block", "plain", "coroutine", "generator", "async generator", "stream", "async stream")
 
 
-def search() -> Operation:
+def _search() -> Operation:
     return Operation(cap.emitter, spans.RAG_SEARCH).set(a.RAG_INDEX, "docs")
 
 
 Tree = tuple[str, int, Any, list[Any]]
-trees = st.recursive(
+trees: st.SearchStrategy[Tree] = st.recursive(
     st.tuples(st.sampled_from(FORMS), st.integers(0, 3), st.sampled_from(ERRORS), st.just([])),
     lambda inner: st.tuples(
         st.sampled_from(FORMS), st.integers(0, 3), st.sampled_from(ERRORS), st.lists(inner, max_size=3)
@@ -43,36 +46,39 @@ class Driver:
         self.begun = 0
 
     async def run(self, tree: Tree) -> None:
+        """Run a tree; what it raises must be its own exception."""
         form, steps, error, children = tree
         raised = None if error is None else error()
+        arrived: BaseException | None = None
         try:
             await self.one(form, steps, raised, children)
         except BaseException as caught:  # noqa: BLE001 - whatever was raised must be what arrives
-            assert caught is raised
-        else:
-            assert raised is None or form in {"generator", "async generator", "stream", "async stream"}
+            arrived = caught
+        assert arrived is raised or (arrived is None and form in _CAN_STOP_EARLY)
 
     async def body(self, raised: BaseException | None, children: list[Tree]) -> None:
+        """Run the children, then raise."""
         for child in children:
             await self.run(child)
         if raised is not None:
             raise raised
 
-    async def one(self, form: str, steps: int, raised: BaseException | None, children: list[Tree]) -> None:
+    async def one(self, form: str, steps: int, raised: BaseException | None, children: list[Tree]) -> None:  # noqa: C901 - a case per form
+        """Run one node in its form."""
         self.begun += 1
         match form:
             case "block":
-                with search():
+                with _search():
                     await self.body(raised, children)
             case "async block":
-                async with search():
+                async with _search():
                     await self.body(raised, children)
             case "coroutine":
-                await search()(self.body)(raised, children)
+                await _search()(self.body)(raised, children)
             case "plain":
                 await self.body(None, children)
 
-                @search()
+                @_search()
                 def plain() -> None:
                     if raised is not None:
                         raise raised
@@ -87,7 +93,7 @@ class Driver:
                     if raised is not None:
                         raise raised
 
-                source = search().stream(produce()) if form == "stream" else search()(produce)()
+                source = _search().stream(produce()) if form == "stream" else _search()(produce)()
                 around = cap.current()
                 for index, _ in enumerate(source):
                     assert cap.current() is around
@@ -103,7 +109,7 @@ class Driver:
                     await self.body(raised, children)
 
                 flow: Any = (
-                    search().stream_async(produce_async()) if form == "async stream" else search()(produce_async)()
+                    _search().stream_async(produce_async()) if form == "async stream" else _search()(produce_async)()
                 )
                 around = cap.current()
                 async for index in flow:
@@ -136,6 +142,7 @@ class Lives(RuleBasedStateMachine):
 
     @initialize()
     def open_capture(self) -> None:
+        """Begin."""
         self.capture = Capture().__enter__()
         self.before = otel.get_current()
         self.alive: list[Operation] = []
@@ -143,23 +150,27 @@ class Lives(RuleBasedStateMachine):
 
     @rule(target=operations, current=st.booleans())
     def begin(self, current: bool) -> Operation:
-        operation = search().start(current=current)
+        """An operation begins."""
+        operation = _search().start(current=current)
         self.begun += 1
         self.alive.append(operation)
         return operation
 
     @rule(operation=operations)
     def suspend(self, operation: Operation) -> None:
+        """A suspended operation is not current."""
         operation.suspend()
         assert cap.current() is not operation
 
     @rule(operation=operations)
     def activate(self, operation: Operation) -> None:
+        """An activated operation is current."""
         operation.activate()
         assert cap.current() is operation
 
     @rule(operation=consumes(operations), error=st.sampled_from(ERRORS))
     def end(self, operation: Operation, error: type[BaseException] | None) -> None:
+        """An operation ends, twice, which counts once."""
         operation.finish(None if error is None else error())
         operation.finish()
         self.alive.remove(operation)
@@ -167,11 +178,13 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def current_is_alive(self) -> None:
+        """What is current has not ended."""
         if hasattr(self, "alive"):
             current = cap.current()
             assert current is None or current in self.alive
 
     def teardown(self) -> None:
+        """In the end every operation that began ended once, and nothing is current."""
         if not hasattr(self, "capture"):
             return
         for operation in self.alive:

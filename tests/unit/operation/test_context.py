@@ -1,0 +1,171 @@
+"""Who a request is for, wherever its work runs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from opentelemetry import baggage
+from opentelemetry import context as otel
+
+from capibara_otel import propagate
+from capibara_otel.exceptions import UsageError
+from capibara_otel.operation import threads
+from capibara_otel.sdk import DEFAULT
+from capibara_otel.testing import Capture
+
+cap = DEFAULT
+
+
+def _user(capture: Capture) -> object:
+    return capture.attributes("rag search docs").get("user.id")
+
+
+def _search() -> None:
+    cap.rag.record_search("docs", 0.1)
+
+
+@pytest.fixture(name="following")
+def _following() -> Iterator[None]:
+    was = hasattr(ThreadPoolExecutor.submit, "_capibara_otel_original")
+    threads.follow_executors()
+    threads.follow_executors()
+    yield
+    if not was:
+        threads.forget_executors()
+        threads.forget_executors()
+
+
+class TestReach:
+    """Where the context is seen."""
+
+    def test_all_keywords(self, capture: Capture) -> None:
+        """Each keyword is an attribute of the spans beneath, numbers as text, and of the log lines."""
+        with cap.context(
+            user_id=7, session_id="s", tenant="acme", request_id="r", conversation_id="c", agent="researcher"
+        ):
+            _search()
+            cap.log.rag.info("found")
+
+        expected = {
+            "user.id": "7",
+            "session.id": "s",
+            "capibara6.tenant.id": "acme",
+            "capibara6.request.id": "r",
+            "gen_ai.conversation.id": "c",
+            "gen_ai.agent.name": "researcher",
+        }
+        assert expected.items() <= capture.attributes("rag search docs").items()
+        record = capture.log_records[-1].log_record
+        assert expected.items() <= dict(record.attributes or {}).items()
+        assert '"user_id": "7", "session_id": "s", "tenant_id": "acme", "request_id": "r"' in capture.lines[-1]
+
+    def test_inner_adds_to_outer(self, capture: Capture) -> None:
+        """An inner block adds and overrides; after it the outer values hold again."""
+        with cap.context(user_id="outer", tenant="acme"):
+            with cap.context(user_id="inner"):
+                _search()
+            cap.rag.record_ingest("docs", 0.1, documents=1)
+
+        assert _user(capture) == "inner"
+        assert capture.attributes("rag search docs")["capibara6.tenant.id"] == "acme"
+        assert capture.attributes("rag ingest docs")["user.id"] == "outer"
+
+    def test_foreign_spans(self, capture: Capture) -> None:
+        """Spans of other instrumentations beneath carry it too."""
+        tracer = capture.tracer_provider.get_tracer("somebody.else")
+        with cap.context(user_id="u"), tracer.start_as_current_span("GET"):
+            pass
+        with tracer.start_as_current_span("outside"):
+            pass
+
+        assert capture.attributes("GET") == {"user.id": "u"}
+        assert capture.attributes("outside") == {}
+
+    def test_tasks_and_threads(self, capture: Capture, following: None) -> None:
+        """Tasks, `to_thread`, a loop's executor and a pool see their creator's context, each its own."""
+        seen: list[tuple[str, object]] = []
+
+        def look(where: str) -> None:
+            seen.append((where, otel.get_current() and cap.current() is not None))
+            _search()
+
+        async def work(user: str) -> None:
+            with cap.context(user_id=user), cap.rag.ingest(index=user):
+                await asyncio.to_thread(look, user)
+                await asyncio.get_running_loop().run_in_executor(None, look, user)
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(look, user).result()
+                    list(pool.map(look, [user]))
+                await asyncio.create_task(asyncio.to_thread(look, user))
+
+        async def main() -> None:
+            await asyncio.gather(work("a"), work("b"))
+
+        asyncio.run(main())
+
+        assert all(inside for _, inside in seen)
+        assert len(seen) == 10
+        users = [dict(span.attributes or {})["user.id"] for span in capture.spans if span.name.startswith("rag search")]
+        assert sorted(map(str, users)) == ["a"] * 5 + ["b"] * 5
+
+    def test_a_thread_of_ones_own(self, capture: Capture) -> None:
+        """A plain thread has no context unless its target is bound with `propagate`."""
+        with cap.context(user_id="u"):
+            for target in (_search, propagate(_search)):
+                thread = threading.Thread(target=target)
+                thread.start()
+                thread.join()
+
+        assert [dict(span.attributes or {}).get("user.id") for span in capture.spans] == [None, "u"]
+
+    def test_generator_closed_elsewhere(self, capture: Capture) -> None:
+        """A block that is left in another task neither fails nor changes that task's context."""
+
+        async def source() -> object:
+            with cap.context(user_id="u"):
+                yield 1
+
+        async def main() -> None:
+            generator = source()
+            await anext(generator)  # type: ignore[call-overload]
+            await asyncio.create_task(generator.aclose())  # type: ignore[attr-defined]
+
+        asyncio.run(main())
+
+        assert capture.spans == ()
+
+    def test_baggage_stays(self, capture: Capture) -> None:
+        """What others put into the context is kept by operations beneath."""
+        token = otel.attach(baggage.set_baggage("key", "value"))
+        with cap.rag.search(index="docs"):
+            assert baggage.get_baggage("key") == "value"
+        otel.detach(token)
+
+        assert _user(capture) is None
+
+
+class TestWrong:
+    """Values that cannot be recorded."""
+
+    def test_names_the_argument(self, capture: Capture) -> None:
+        """A wrong value is said by its keyword."""
+        with (
+            pytest.raises(UsageError, match=r"cap\.context\(user_id=1\.5\) expects str, got float"),
+            cap.context(
+                user_id=1.5,  # type: ignore[arg-type]
+            ),
+        ):
+            pass
+
+    def test_goes_on_without(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Elsewhere the rest of the context holds."""
+        monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        with cap.context(user_id=b"x", tenant="acme"):  # type: ignore[arg-type]
+            _search()
+
+        assert _user(capture) is None
+        assert capture.attributes("rag search docs")["capibara6.tenant.id"] == "acme"
