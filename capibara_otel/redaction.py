@@ -67,6 +67,7 @@ def sensitive(key: str) -> bool:
 
 _OPAQUE: Final = re.compile(r"[0-9]|[a-z][A-Z].*[a-z][A-Z]")
 _LONG_FOR_A_WORD: Final = 24
+_SHORTEST_CARD: Final = 13
 
 
 def _unless_word(match: re.Match[str]) -> str:
@@ -83,12 +84,17 @@ def _unless_name(match: re.Match[str]) -> str:
 
 
 def _card(match: re.Match[str]) -> str:
-    """Mask what passes the checksum of payment cards (ISO/IEC 7812-1, Luhn), leave other numbers."""
-    total = 0
-    for index, character in enumerate(reversed([c for c in match[0] if c.isdigit()])):
-        number = int(character) * (2 if index % 2 else 1)
-        total += number - 9 if number > 9 else number  # noqa: PLR2004 - the sum of the two digits
-    return match[0] if total % 10 else MASK
+    """Mask what is a payment card by its checksum; a group after it may be a number of its own."""
+    whole, (first, _, last) = match[0], match[0].rpartition(" ")
+    if _passes_luhn(whole):
+        return MASK
+    return f"{MASK} {last}" if len(first) >= _SHORTEST_CARD and _passes_luhn(first) else whole
+
+
+def _passes_luhn(card: str) -> bool:
+    """Tell whether the last digit is the check digit of ISO/IEC 7812-1."""
+    digits = [int(character) for character in reversed(card) if character.isdigit()]
+    return sum(digits[::2]) % 10 == -sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2]) % 10
 
 
 class _Kind(NamedTuple):
@@ -100,7 +106,7 @@ class _Kind(NamedTuple):
 
 
 # Separator between a name and its value: `=`, `:` or `=>`, the name perhaps quoted, the quote perhaps escaped.
-_IS: Final = r"""\\{0,4}["']?\s{0,4}(?:=>|[=:])\s{0,4}"""
+_IS: Final = r"""\\{0,4}["']?\s{0,20}(?:=>|=(?!>)|:)\s{0,20}"""
 _NAMES: Final = (
     r"password|passwd|passphrase|passcode|secret|token|(?:api|access|account|private|secret|session|signing)[_\- ]?key|"
     r"session[_\-]?id|credentials?|signature|(?<![a-z])(?:auth|jwt|pwd|sig)"
@@ -110,7 +116,8 @@ _VALUE: Final = (
     r"""[bfru]{0,2}(?P<quote>["'])(?!(?P=quote))(?:\\.|(?!(?P=quote))[^\\\r\n])++|(?P<escaped>\\{1,4}["'])[^"'\\\r\n]+|"""
     rf"""(?!(?:none|null|true|false|str|string|bytes|int|bool)\b|{re.escape(MASK)})[^\s"'\\&,;)}}\]]+"""
 )
-_AT: Final = r"(?<![A-Za-z0-9])"
+# Where a secret may begin: not inside of a word, but after a line break or tab that is written as an escape.
+_AT: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 
 
 def _named(match: re.Match[str]) -> str:
@@ -190,13 +197,14 @@ _KINDS: Final = (
 
 
 def scrub(text: str) -> str:
-    """Return a text with keys, tokens, card numbers, mail addresses and credentials in URLs masked.
+    """Return a text with keys, tokens, card numbers, mail addresses and credentials in URLs masked, fit to be written.
 
     Args:
         text: any text; what is longer than 32,768 characters is cut there first, for a bounded cost.
     """
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
+    text = writable(text)
     lower = text.lower()
     for kind in _KINDS:
         for word in kind.words:
@@ -206,43 +214,47 @@ def scrub(text: str) -> str:
     return text
 
 
+def writable(text: str) -> str:
+    """Return a text that every outlet can encode: lone surrogates, as in odd file names, are written out."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
 def scrub_value(key: str, value: Any, depth: int = 6) -> Any:
     """Return a value as it may be stored under a key: masked by the key's name, scrubbed inside, nested ones too.
 
     Args:
         key: the name it stands under.
         value: anything; mappings, lists and tuples are walked, pairs taken for a name and its value. What is neither
-            that, a number nor a text becomes its text, for that is what would be written in the end.
+            that, a number of 64 bits nor a text becomes its text, for that is what would be written in the end.
         depth: how deep; what lies deeper is replaced by the mask.
     """
     if value is None or isinstance(value, bool):
         return value
     if sensitive(key):
         return MASK
-    if isinstance(value, int | float):
+    if isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63):
         return value
     if isinstance(value, Mapping | list | tuple | set | frozenset):
         return _nested(value, depth - 1) if depth else MASK
-    return scrub(_text(value))
+    text = text_of(value)
+    return scrub(f"{type(value).__name__}: {text}" if isinstance(value, BaseException) else text)
 
 
 def _nested(value: Mapping[Any, Any] | Collection[Any], depth: int) -> Any:
     if isinstance(value, Mapping):
-        return {_name(name): scrub_value(_text(name), item, depth) for name, item in value.items()}
+        return {_name(name): scrub_value(text_of(name), item, depth) for name, item in value.items()}
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str | bytes):  # noqa: PLR2004 - a pair
-        return [_name(value[0]), scrub_value(_text(value[0]), value[1], depth)]
+        return [_name(value[0]), scrub_value(text_of(value[0]), value[1], depth)]
     return [scrub_value("", item, depth) for item in value]
 
 
 def _name(key: object) -> str:
-    return scrub(_text(key))
+    return scrub(text_of(key))
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     """Return a value's text, whatever its class does when asked for it."""
     try:
-        if isinstance(value, bytes | bytearray):
-            return value.decode(errors="backslashreplace")
-        return f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else str(value)
+        return value.decode(errors="backslashreplace") if isinstance(value, bytes | bytearray) else str(value)
     except Exception:  # noqa: BLE001 - a foreign class may do anything
         return f"<{type(value).__name__}>"

@@ -6,9 +6,9 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from opentelemetry import context as otel
 
@@ -37,9 +37,10 @@ from capibara_otel.subsystems.system import System
 
 if TYPE_CHECKING:
     from capibara_otel.config import Settings
+    from capibara_otel.config.arguments import SettingsArguments
     from capibara_otel.host import Collector
     from capibara_otel.logs import Logs
-    from capibara_otel.pipeline.providers import Providers
+    from capibara_otel.pipeline.running import Providers
 
 _App = TypeVar("_App")
 _logger: Final = logging.getLogger("capibara_otel")
@@ -79,28 +80,7 @@ class Capibara:
 
     # --- set-up
 
-    def configure(
-        self,
-        *,
-        service_name: str | None = None,
-        service_version: str | None = None,
-        environment: str | None = None,
-        resource_attributes: Mapping[str, str] | None = None,
-        metrics_path: str | None = None,
-        metrics_port: int | None = None,
-        metrics_host: str | None = None,
-        metrics_token: str | None = None,
-        log_format: Literal["auto", "json", "console"] | None = None,
-        log_level: Literal["debug", "info", "warning", "error", "critical"] | None = None,
-        system_interval: float | None = None,
-        shutdown_timeout: float | None = None,
-        excluded_urls: Sequence[str] | None = None,
-        capture_request_headers: Sequence[str] | None = None,
-        capture_response_headers: Sequence[str] | None = None,
-        capture_content: bool | None = None,
-        gen_ai_metrics: Literal["latest", "legacy", "both"] | None = None,
-        hooks: Sequence[OperationHook] = (),
-    ) -> Capibara:
+    def configure(self, *, hooks: Sequence[OperationHook] = (), **settings: Unpack[SettingsArguments]) -> Capibara:
         """Set everything up. Each setting: argument, else environment, else `capibara.yaml`, else default.
 
         Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing leaves this machine: metrics are on `/metrics`, logs on standard
@@ -108,24 +88,8 @@ class Capibara:
         warning; `shutdown()` comes first.
 
         Args:
-            service_name: the app's name (`OTEL_SERVICE_NAME`).
-            service_version: its version.
-            environment: where it runs, such as `production`.
-            resource_attributes: more of what describes this process.
-            metrics_path: path of the metrics page on the app; empty for none.
-            metrics_port: a port of its own for the metrics page.
-            metrics_host: the address of that port.
-            metrics_token: a bearer token that readers of the page must show.
-            log_format: form of the log lines.
-            log_level: log lines below are dropped.
-            system_interval: seconds between readings of machine and process; 0 for none.
-            shutdown_timeout: seconds that the end may take, whatever the receiver does.
-            excluded_urls: regular expressions of paths that are not observed.
-            capture_request_headers: names of request headers put on spans.
-            capture_response_headers: names of response headers put on spans.
-            capture_content: record what users and models wrote.
-            gen_ai_metrics: names of the GenAI metrics.
             hooks: told of each operation when it ends.
+            settings: docs/reference/settings.md lists them; None is as good as not given.
 
         Returns:
             This instance.
@@ -135,13 +99,12 @@ class Capibara:
         """
         from capibara_otel.config import load_settings  # noqa: PLC0415 - importing the library stays cheap
 
-        given = {name: value for name, value in locals().items() if name in _SETTINGS and value is not None}
-        settings = load_settings(**given)
+        loaded = load_settings(**settings)
         with self._lock:
             if self.providers is not None:
                 _logger.warning("configure() was called again and changed nothing; call shutdown() first")
                 return self
-            self._start(settings, hooks)
+            self._start(loaded, hooks)
         return self
 
     def _start(self, settings: Settings, hooks: Sequence[OperationHook]) -> None:
@@ -207,8 +170,12 @@ class Capibara:
         if self._logs is None:
             from capibara_otel.logs import Logs, Output  # noqa: PLC0415 - cheap import
 
-            self._logs = Logs(Output(), self._clock.time_ns)
+            self._logs = Logs(Output(), self._now_ns)
         return self._logs
+
+    def _now_ns(self) -> int:
+        """Return the time by the clock of this moment, for tests replace it."""
+        return self.emitter.clock.time_ns()
 
     @contextmanager
     def context(
@@ -354,9 +321,6 @@ class _Lifecycle:
         if self._lag is not None:
             self._lag.cancel()
         await asyncio.to_thread(self._instance.force_flush)
-
-
-_SETTINGS: Final = frozenset(name for name in Capibara.configure.__annotations__ if name not in {"return", "hooks"})
 
 
 def _after_fork(instance: Capibara) -> None:

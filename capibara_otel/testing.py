@@ -42,6 +42,7 @@ from capibara_otel.operation import Emitter, OperationRecord, Policy
 from capibara_otel.operation.emitter import GenAiMetrics
 from capibara_otel.operation.foreign import ContextOnSpans
 from capibara_otel.sdk import DEFAULT, Capibara
+from capibara_otel.subsystems.optimizations import HitRates
 
 START_NS: Final = 1_700_000_000_000_000_000
 """When a `FakeClock` begins: 2023-11-14 22:13:20 UTC."""
@@ -129,6 +130,7 @@ class Capture:
         logs = self._instance.log
         logs.send_to(Output("json", LogLevel.DEBUG, stream=self.stream, provider=self.logger_provider))
         emitter.hooks = (self, CanonicalLines(logs))
+        self._instance.optimizations.rates = HitRates()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -230,12 +232,14 @@ class _State:
         self._instance = instance
         self._kept: Mapping[str, Any] = {name: getattr(emitter, name) for name in _REPLACED}
         self._output = instance.log.output
+        self._rates = instance.optimizations.rates
 
     def restore(self) -> None:
         emitter: Emitter = self._instance.emitter
         for name, value in self._kept.items():
             setattr(emitter, name, value)
         self._instance.log.send_to(self._output)
+        self._instance.optimizations.rates = self._rates
 
 
 _REPLACED: Final = ("clock", "policy", "tracer", "instruments", "hooks")

@@ -159,15 +159,21 @@ class _Demo:
         hints = (
             [f"{backend.url}/metrics", f"log lines in {backend.log_path}"]
             if self._options.keep
-            else ["make demo ARGS=--keep stays up: metrics on /metrics, log lines in a file"]
+            else [f"{_again('--keep')} stays up: metrics on /metrics, log lines in a file"]
         )
         if not self._options.otlp:
-            hints.append("make demo ARGS='--otlp http://localhost:4318' sends everything to a Collector")
+            hints.append(f"{_again('--otlp http://localhost:4318')} sends everything to a Collector")
         render(self._out, page, self._tally, backend.log_path, hints)
 
     async def _stay(self, backend: Server) -> None:
         self._out.print(f"staying up on {backend.url}; Ctrl-C ends it")
         await asyncio.to_thread(backend.wait)
+
+
+def _again(option: str) -> str:
+    """Return how the demo is run with an option, from a checkout or from an installed package."""
+    in_checkout = (_REPOSITORY / "Makefile").is_file()
+    return f'make demo ARGS="{option}"' if in_checkout else f"capibara-otel demo {option}"
 
 
 @contextlib.contextmanager

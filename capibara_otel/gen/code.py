@@ -25,7 +25,7 @@ def attributes(registry: Registry) -> str:
         "AttributeSpec",
     )
     for spec in sorted(registry.attributes, key=lambda spec: constant(spec.name)):
-        lines += [f'{constant(spec.name)}: Final = "{spec.name}"', f'"""{spec.brief}"""', ""]
+        lines += [f'{constant(spec.name)}: Final = "{spec.name}"', f'""{_literal(spec.brief)}""', ""]
     lines += ["ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(", "    {"]
     for spec in sorted(registry.attributes, key=lambda spec: spec.name):
         lines += [f"        {constant(spec.name)}: AttributeSpec(", *_fields(spec, "            ", {}), "        ),"]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TypeAlias
 
 from capibara_otel._safety import shield
 from capibara_otel.host.gc_watch import GcWatch
-from capibara_otel.host.readings import Readings
+from capibara_otel.host.readings import OnFault, Readings
 from capibara_otel.operation.clock import Clock
 from capibara_otel.subsystems.system import System
-
-OnFault: TypeAlias = Callable[[str, Exception], None]
 
 
 class Collector:
@@ -34,11 +30,11 @@ class Collector:
         self._gc = GcWatch(clock.monotonic_ns)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._readings = Readings(system, clock)
+        self._readings = Readings(system, clock, on_fault)
 
     def start(self) -> None:
         """Read now and then every interval, until `stop`."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive() and not self._stop.is_set():
             return
         self._stop = threading.Event()
         self._gc.start()

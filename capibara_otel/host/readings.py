@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import psutil
 
@@ -10,13 +11,22 @@ from capibara_otel._safety import shield
 from capibara_otel.operation.clock import Clock
 from capibara_otel.subsystems.system import System
 
+OnFault: TypeAlias = Callable[[str, Exception], None]
+
 
 class Readings:
-    """psutil's readings; counters of the machine are told as what was added since the last reading."""
+    """psutil's readings; counters of the machine are told as what was added since the last reading.
 
-    def __init__(self, system: System, clock: Clock) -> None:
+    Args:
+        system: where readings go.
+        clock: the time.
+        on_fault: counts a file system that cannot be read; the others are.
+    """
+
+    def __init__(self, system: System, clock: Clock, on_fault: OnFault | None = None) -> None:
         self._system = system
         self._clock = clock
+        self._on_fault = on_fault
         self._disk: tuple[int, int] | None = None
         self._network: tuple[int, int] | None = None
         self._self: psutil.Process | None = None
@@ -37,7 +47,7 @@ class Readings:
     def disk(self) -> None:
         """Read the space on each mounted file system."""
         for partition in psutil.disk_partitions(all=False) or ():
-            with shield("system.disk"):
+            with shield("system.disk", self._on_fault):
                 usage = psutil.disk_usage(partition.mountpoint)
                 self._system.record_disk(partition.mountpoint, usage.used, usage.total)
 
@@ -53,7 +63,9 @@ class Readings:
 
     def network(self) -> None:
         """Read what the network moved since the last reading."""
-        counters = psutil.net_io_counters()
+        counters: Any = psutil.net_io_counters()  # None where there is no network, whatever the stubs say
+        if counters is None:
+            return
         now = (counters.bytes_recv, counters.bytes_sent)
         before, self._network = self._network, now
         if before is not None:

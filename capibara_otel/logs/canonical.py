@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from opentelemetry import context as otel
+from opentelemetry import trace
 from opentelemetry.trace import Span
 
 from capibara_otel.logs.categories import Category, LogLevel
 from capibara_otel.logs.loggers import Logs
 from capibara_otel.logs.processors import named
-from capibara_otel.operation import OperationRecord
+from capibara_otel.operation import OperationRecord, attached
 from capibara_otel.operation.outcomes import FAILURES
 
 _CATEGORIES: Final = {category.value: category for category in Category} | {"llm": Category.AGENTS}
@@ -25,7 +27,7 @@ class CanonicalLines:
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
 
-    def on_end(self, record: OperationRecord, span: Span) -> None:  # noqa: ARG002 - the hook's signature
+    def on_end(self, record: OperationRecord, span: Span) -> None:
         """Write the line of an operation."""
         level = LogLevel.DEBUG
         if record.outcome in FAILURES:
@@ -35,13 +37,14 @@ class CanonicalLines:
         if level.number < self._logs.output.level.number:
             return
         logger = self._logs.of(_CATEGORIES.get(record.spec.subsystem, Category.SYSTEM))
-        getattr(logger, level)(
-            record.name,
-            event_name=record.spec.type,
-            duration_ms=round(record.duration_s * 1000, 3),
-            trace_id=record.trace_id,
-            span_id=record.span_id,
-            exc_info=record.exception,
-            **named(record.context),
-            **record.attributes,
-        )
+        # Operations also end where they are not current; their lines still belong to their spans.
+        own = trace.set_span_in_context(span) if span.get_span_context().is_valid else otel.get_current()
+        with attached(own):
+            getattr(logger, level)(
+                record.name,
+                event_name=record.spec.type,
+                duration_ms=round(record.duration_s * 1000, 3),
+                exc_info=record.exception,
+                **named(record.context),
+                **record.attributes,
+            )

@@ -52,7 +52,7 @@ class Output:
         self._provider = provider
         self._form = form
         self._colours = colours
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may log while its own thread is writing
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Write one line everywhere. What cannot be written is dropped; the caller never waits for a fault."""
@@ -63,21 +63,20 @@ class Output:
 
     def renew(self) -> None:
         """Take a fresh lock, in a forked process."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _to_stream(self, line: Mapping[str, Any]) -> None:
         stream = self._stream or sys.stdout
-        if stream is None or stream.closed:  # no console, as under pythonw, or at interpreter exit
+        if stream is None or getattr(stream, "closed", False):  # no console, as under pythonw, or at interpreter exit
             return
-        terminal = stream.isatty()
+        terminal = getattr(stream, "isatty", bool)()
         if self._form == "console" or (self._form == "auto" and terminal):
             text = console(line, colours=self._wants_colour(terminal=terminal))
         else:
-            text = json.dumps(
-                {key: line[key] for key in line if key != "timestamp_ns"}, default=str, ensure_ascii=False
-            )
+            text = _json({key: line[key] for key in line if key != "timestamp_ns"})
+        encoding = getattr(stream, "encoding", None) or "utf-8"
         with self._lock:
-            stream.write(text + "\n")
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
             stream.flush()
 
     def _wants_colour(self, *, terminal: bool) -> bool:
@@ -104,6 +103,14 @@ class Output:
         )
 
 
+def _json(line: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(line, default=str, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # JSON has no words for what is not finite
+        finite = json.loads(json.dumps(line, default=str), parse_constant=str)
+        return json.dumps(finite, ensure_ascii=False)
+
+
 def console(line: Mapping[str, Any], *, colours: bool) -> str:
     """Return a line for people: time, level, category, message, then what else is known."""
     clock = str(line["timestamp"])[11:23]
@@ -112,9 +119,10 @@ def console(line: Mapping[str, Any], *, colours: bool) -> str:
         level = f"\x1b[{_COLOURS[line['level']]}m{level}\x1b[0m"
     known = {key: line[key] for key in line if key not in _NOT_SHOWN} | line.get("metadata", {})
     pairs = " ".join(f"{key}={_value(value)}" for key, value in known.items())
-    text = f"{clock} {level} {line['category']:<13} {line['message']}" + (f"  {pairs}" if pairs else "")
+    message = line["message"].translate(_UNSAFE).replace("\n", "\n    ")
+    text = f"{clock} {level} {line['category']:<13} {message}" + (f"  {pairs}" if pairs else "")
     trouble = line.get("exception")
-    return f"{text}\n{trouble['stacktrace'].rstrip()}" if trouble else text
+    return f"{text}\n{trouble.get('stacktrace', trouble['message']).rstrip()}" if trouble else text
 
 
 _NOT_SHOWN: Final = frozenset(
@@ -124,4 +132,9 @@ _NOT_SHOWN: Final = frozenset(
 
 def _value(value: Any) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
+    return text if text and text.isprintable() and not set(text) & _QUOTED else json.dumps(text, ensure_ascii=False)
+
+
+_QUOTED: Final = frozenset(' "=')
+_UNSAFE: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+"""Control characters, with which a text could change the terminal, but for line break and tab."""

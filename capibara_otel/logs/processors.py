@@ -10,11 +10,13 @@ from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from opentelemetry import trace
+from structlog import DropEvent
 
+from capibara_otel._safety import shield
 from capibara_otel.operation import who
 from capibara_otel.operation.context import KEYWORDS
 from capibara_otel.operation.outcomes import full_name
-from capibara_otel.redaction import scrub, scrub_value
+from capibara_otel.redaction import scrub, scrub_value, text_of
 from capibara_otel.semconv import attributes as a
 
 EventDict: TypeAlias = MutableMapping[str, Any]
@@ -32,24 +34,47 @@ def named(people: Mapping[str, str]) -> dict[str, str]:
     return {_SHORT.get(name, name): value for name, value in people.items()}
 
 
-class Stamp:
-    """Adds time and level.
+class Line:
+    """All steps, in order. A line that a step fails at is dropped: the caller goes on, and nothing unredacted leaves.
 
     Args:
         time_ns: the clock.
+        category: what the line is about.
     """
 
-    def __init__(self, time_ns: Callable[[], int]) -> None:
+    def __init__(self, time_ns: Callable[[], int], category: str) -> None:
+        self._steps: Final = (Stamp(time_ns, category), add_context, add_exception, redact, arrange)
+
+    def __call__(self, logger: Any, method: str, line: EventDict) -> EventDict:
+        """Return the finished line."""
+        with shield("logs.line"):
+            for step in self._steps:
+                line = step(logger, method, line)
+            return line
+        raise DropEvent
+
+
+class Stamp:
+    """Adds time, level and category.
+
+    Args:
+        time_ns: the clock.
+        category: what the line is about.
+    """
+
+    def __init__(self, time_ns: Callable[[], int], category: str) -> None:
         self._time_ns = time_ns
+        self._category = category
 
     def __call__(self, _logger: Any, method: str, line: EventDict) -> EventDict:
-        """Add `timestamp` (ISO 8601, UTC, microseconds) and `level`."""
+        """Add `timestamp` (ISO 8601, UTC, microseconds), `level` and `category`."""
         now_ns = self._time_ns()
         line["timestamp_ns"] = now_ns
         seconds, rest = divmod(now_ns, 1_000_000_000)
         stamp = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
         line["timestamp"] = stamp.isoformat(timespec="microseconds").replace("+00:00", "Z")
         line["level"] = {"exception": "error", "warn": "warning", "fatal": "critical"}.get(method, method)
+        line["category"] = self._category
         return line
 
 
@@ -66,11 +91,14 @@ def add_context(_logger: Any, _method: str, line: EventDict) -> EventDict:
 
 def add_exception(_logger: Any, _method: str, line: EventDict) -> EventDict:
     """Turn `exc_info` into type, message and traceback, named by the conventions."""
-    error = _error(line.pop("exc_info", None))
+    given = line.pop("exception", None)
+    error = _error(line.pop("exc_info", None)) or (given if isinstance(given, BaseException) else None)
+    if given is not None and given is not error:
+        line["exception"] = {"message": scrub(text_of(given))}
     if error is not None:
         line["exception"] = {
             "type": full_name(type(error)),
-            "message": scrub(str(error)),
+            "message": scrub(text_of(error)),
             "stacktrace": scrub("".join(traceback.format_exception(error))),
         }
     return line
@@ -80,18 +108,18 @@ def redact(_logger: Any, _method: str, line: EventDict) -> EventDict:
     """Mask secrets in every field that a caller may have filled."""
     for key, value in line.items():
         if key not in _OURS:
-            line[key] = scrub_value(key, value)
+            line[key] = scrub_value(_NAMELESS.get(key, key), value)
     return line
 
 
-_OURS: Final = frozenset(
-    {"timestamp", "timestamp_ns", "level", "category", "trace_id", "span_id", "exception", "session_id"}
-)
+_OURS: Final = frozenset({"timestamp", "timestamp_ns", "level", "category", "exception"})
+_NAMELESS: Final = {"session_id": ""}
+"""Here a session's id is what lines are found by, not a key to it; what looks like a secret is masked all the same."""
 
 
 def arrange(_logger: Any, _method: str, line: EventDict) -> EventDict:
     """Put the known fields first and the rest into `metadata`."""
-    line["message"] = str(line.pop("event", ""))
+    line["message"] = text_of(line.pop("event", ""))
     name = line.pop("event_name", None)
     if name:
         line["event"] = name

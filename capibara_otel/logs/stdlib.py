@@ -12,7 +12,7 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from capibara_otel._safety import shield
 from capibara_otel.logs.categories import level_of
 from capibara_otel.operation.outcomes import full_name
-from capibara_otel.redaction import scrub, scrub_value
+from capibara_otel.redaction import scrub, scrub_value, text_of
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OWN: Final = ("opentelemetry.", "capibara_otel", "urllib3.", "grpc.")
@@ -59,6 +59,6 @@ def _attributes(record: logging.LogRecord) -> dict[str, Any]:
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
         attributes["exception.type"] = full_name(type(error))
-        attributes["exception.message"] = scrub(str(error))
+        attributes["exception.message"] = scrub(text_of(error))
         attributes["exception.stacktrace"] = scrub("".join(traceback.format_exception(error)))
     return attributes

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from opentelemetry import context as otel
 from opentelemetry import trace
@@ -21,14 +20,11 @@ from capibara_otel.operation.decorate import decorated
 from capibara_otel.operation.emitter import Emitter
 from capibara_otel.operation.record import OperationRecord
 from capibara_otel.operation.streams import stream, stream_async
+from capibara_otel.operation.told import Measurement, Told
 from capibara_otel.operation.values import InvalidValueError, given, metric_value
-from capibara_otel.redaction import scrub, text_of
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv.specs import MetricSpec, SpanSpec
-
-Measurement: TypeAlias = tuple[MetricSpec, float, Mapping[str, AttributeValue]]
-"""A metric, a value in its unit, and labels beyond the operation's attributes."""
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -42,7 +38,7 @@ _KINDS: Final = {
 }
 
 
-class Operation:
+class Operation(Told):
     """One unit of work. Use it as a context manager, as a decorator, or with `start()` and `finish()`.
 
     Every way out (return, exception, cancellation, a generator's close, the garbage collector) ends it once. The
@@ -68,17 +64,10 @@ class Operation:
         attributes: Mapping[str, AttributeValue] | None = None,
         measurements: Iterable[Measurement] = (),
     ) -> None:
-        self.emitter: Final = emitter
-        self.spec: Final = spec
+        super().__init__(emitter, spec, attributes or {}, measurements)
         self._name = name
-        self._attributes: dict[str, AttributeValue] = dict(attributes or {})
-        self._measurements: list[Measurement] = list(measurements)
         self._once = threading.Lock()
-        self._span: Span = trace.INVALID_SPAN
         self._place: Place | None = None
-        self._outcome = ""
-        self._error_type = ""
-        self._described = False
         self._started_ns = 0
         self._began_ns = 0
         self._epoch = 0
@@ -87,71 +76,6 @@ class Operation:
 
     def _reset(self) -> None:
         """Set the state that a subclass keeps; called at construction."""
-
-    # --- what is told to it
-
-    def set(self, attribute: str, value: Any, argument: str = "") -> Self:
-        """Set an attribute of the registry. A value it does not take is left out, said once and counted.
-
-        Args:
-            attribute: a constant of `capibara_otel.semconv.attributes`.
-            value: the value; None leaves things as they are.
-            argument: the caller's word for it, for the message; the last part of the attribute's name by default.
-        """
-        checked = self.emitter.checked(self.spec.call, attribute, value, argument)
-        if checked is not None:
-            self._attributes[attribute] = checked
-            if self._span.is_recording():
-                self._span.set_attribute(attribute, checked)
-        return self
-
-    def measure(
-        self, metric: MetricSpec, value: Any, argument: str = "", labels: Mapping[str, AttributeValue] | None = None
-    ) -> Self:
-        """Record a measurement when the operation ends, with the labels known by then.
-
-        Args:
-            metric: a constant of `capibara_otel.semconv.metrics`.
-            value: in the metric's unit; None measures nothing.
-            argument: the caller's word for it, for the message.
-            labels: labels beyond the operation's attributes.
-        """
-        if value is None:
-            return self
-        try:
-            number = metric_value(metric, value)
-        except InvalidValueError as error:
-            self.emitter.invalid(self.spec.call, argument or metric.name.rpartition(".")[2], error.expected, value)
-            return self
-        self._measurements.append((metric, number, labels or {}))
-        return self
-
-    def fail(self, error: BaseException | str) -> Self:
-        """Say that it failed although no exception leaves the block.
-
-        Args:
-            error: the exception, or a short constant word for the kind of failure.
-        """
-        self._outcome = outcomes.outcome_of(error) if isinstance(error, BaseException) else outcomes.ERROR
-        self._error_type = self.emitter.error_type(self.spec.call, error)
-        if isinstance(error, BaseException):
-            self._describe(error)
-        return self
-
-    def ended(self, outcome: str, error: BaseException | str = "") -> Self:
-        """Say how it ended, where an exception does not.
-
-        Args:
-            outcome: a value of `capibara6.outcome`; an unknown one is left out, said once and counted.
-            error: the kind of failure, for outcomes that are failures; the outcome itself by default.
-        """
-        if self.emitter.checked(self.spec.call, a.OUTCOME, outcome) is not None:
-            self._outcome = outcome
-            failed = outcome in outcomes.FAILURES
-            self._error_type = (
-                self.emitter.error_type(self.spec.call, error if given(error) else outcome) if failed else ""
-            )
-        return self
 
     # --- what can be asked
 
@@ -174,11 +98,6 @@ class Operation:
     def trace_id(self) -> str:
         """Its trace id, 32 hexadecimal digits; zeros before it began."""
         return trace.format_trace_id(self._span.get_span_context().trace_id)
-
-    @property
-    def attributes(self) -> Mapping[str, AttributeValue]:
-        """What was recorded so far."""
-        return MappingProxyType(self._attributes)
 
     @property
     def context(self) -> Context:
@@ -326,20 +245,6 @@ class Operation:
 
     def _before_end(self) -> None:
         """Add what a subclass knows only now; called once, before measurements are written."""
-
-    def _describe(self, error: BaseException) -> None:
-        message = scrub(text_of(error))
-        self._described = True
-        self._span.set_status(Status(StatusCode.ERROR, message or type(error).__name__))
-        if self._span.is_recording():
-            self._span.add_event(
-                "exception",
-                {
-                    a.EXCEPTION_TYPE: outcomes.full_name(type(error)),
-                    a.EXCEPTION_MESSAGE: message,
-                    a.EXCEPTION_STACKTRACE: scrub("".join(traceback.format_exception(error))),
-                },
-            )
 
     def _tell_hooks(self, error: BaseException | None, outcome: str, duration_s: float) -> None:
         if not self.emitter.hooks:

@@ -27,10 +27,11 @@ class Finding:
 
 # The UCUM units of telemetry: dimensionless, time, bytes, percent and friends, or an annotation in braces;
 # a `/` joins two of them (https://ucum.org, OpenTelemetry's metric conventions, "Instrument units").
-_UNIT: Final = r"(?:1|%|\{[a-z0-9_.]+\}|(?:[numkMG]?s)|min|h|d|[KMGT]i?By|By|bit|[kMG]?Hz|Cel|[kM]?W|J|V|A|m|g)"
+_UNIT: Final = r"(?:1|%|\{[A-Za-z0-9_.]+\}|(?:[numkMG]?s)|min|h|d|[KMGT]i?By|By|bit|[kMG]?Hz|Cel|[kM]?W|J|V|A|m|g)"
 _UCUM: Final = re.compile(rf"{_UNIT}(?:/{_UNIT})?")
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:[._][a-z0-9]+)*")
 _AREAS: Final = ("capibara6.", "gen_ai.")
+_KINDS: Final = {AttributeSpec: "attribute", MetricSpec: "metric", SpanSpec: "span"}
 
 
 def check(registry: Registry) -> list[Finding]:
@@ -64,15 +65,12 @@ def _names(registry: Registry) -> Iterator[Finding]:
     for name, spec in _all(registry):
         if not _NAME.fullmatch(name):
             yield Finding(registry.place(spec), "name_form", f"{name!r} must be lower case words joined by . or _")
-    for kind, names in (
-        ("attribute", [spec.name for spec in registry.attributes]),
-        ("metric", [spec.name for spec in registry.metrics]),
-        ("span", [spec.type for spec in registry.spans]),
-    ):
-        for name, count in Counter(names).items():
-            if count > 1:
-                places = [registry.place(spec) for other, spec in _all(registry) if other == name]
-                yield Finding(places[-1], "name_twice", f"{kind} {name} is declared {count} times: {', '.join(places)}")
+    places: dict[tuple[str, str], list[str]] = {}
+    for name, spec in _all(registry):
+        places.setdefault((_KINDS[type(spec)], name), []).append(registry.place(spec))
+    for (kind, name), where in places.items():
+        if len(where) > 1:
+            yield Finding(where[-1], "name_twice", f"{kind} {name} is declared {len(where)} times: {', '.join(where)}")
 
 
 def _references(registry: Registry) -> Iterator[Finding]:

@@ -97,7 +97,7 @@ class _Reader:
         """Take the entries of one file."""
         try:
             document = yaml.load(path.read_text(encoding="utf-8"), Loader=_LineLoader)  # noqa: S506 - a SafeLoader
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             self._faults.append(f"{path.name}: no valid YAML: {' '.join(str(error).split())}")
             return
         if not isinstance(document, dict) or document.get("version") != "2":
@@ -210,6 +210,7 @@ def _span(entry: Entry, metrics: Mapping[str, MetricSpec]) -> SpanSpec:
         subsystem=str(notes.get("subsystem", "")),
         target=str(notes.get("target", "")),
         attributes=_refs(entry),
+        helper=str(notes.get("helper", "")),
         **{role: metrics.get(str(notes[role])) for role in ROLES if role in notes},
     )
 

@@ -52,5 +52,5 @@ def unit_tokens(unit: str) -> list[str]:
     main, _, per = unit.partition("/")
     words = [] if "{" in main or main in {"", "1"} else [_UNITS.get(main, main)]
     if per and "{" not in per:
-        words += ["per", _PER.get(per, per)]
+        words.append(f"per_{_PER.get(per, per)}")
     return words

@@ -139,6 +139,7 @@ GEN_AI_CLIENT_EMBEDDINGS: Final = SpanSpec(
     duration=m.GEN_AI_CLIENT_OPERATION_DURATION,
     count=m.LLM_CALLS,
     active=m.LLM_CALLS_ACTIVE,
+    helper="llm.embed",
 )
 
 GEN_AI_CLIENT_INFERENCE: Final = SpanSpec(
@@ -152,6 +153,7 @@ GEN_AI_CLIENT_INFERENCE: Final = SpanSpec(
     duration=m.GEN_AI_CLIENT_INFERENCE_DURATION,
     count=m.LLM_CALLS,
     active=m.LLM_CALLS_ACTIVE,
+    helper="llm.chat",
 )
 
 OPTIMIZATIONS_APPLY: Final = SpanSpec(

@@ -65,8 +65,10 @@ class SpanSpec:
     duration: MetricSpec | None = None
     count: MetricSpec | None = None
     active: MetricSpec | None = None
+    helper: str = ""
+    """The helper that opens it, where the type does not say so, as with types of the GenAI conventions."""
 
     @property
     def call(self) -> str:
         """The helper that opens it, such as `rag.search`, for messages to the developer."""
-        return self.type.removeprefix("capibara6.")
+        return self.helper or self.type.removeprefix("capibara6.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from capibara_otel.operation import Emitter, Operation
+from capibara_otel.operation.values import is_zero
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
@@ -57,7 +58,7 @@ class Ace:
             ("update", "updated", updated),
             ("remove", "removed", removed),
         ):
-            if count != 0:
+            if not is_zero(count):
                 self._emitter.measure(
                     "ace.playbook", m.ACE_PLAYBOOK_CHANGES, count, {a.ACE_CHANGE: change}, argument=argument
                 )

@@ -163,7 +163,8 @@ class Agents:
             duration_s: seconds the check took.
         """
         graduation = self.graduate(domain=domain, agent_id=agent_id)
-        (graduation.graduated if graduated else graduation.failed)(score)
+        did = self._emitter.flag("agents.record_graduation", "graduated", graduated)
+        (graduation.graduated if did else graduation.failed)(score)
         graduation.record(duration_s)
 
     def record_memory(

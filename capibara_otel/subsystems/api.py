@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+from opentelemetry.util.types import AttributeValue
+
 from capibara_otel.operation import Emitter, Operation, current_operation
 from capibara_otel.operation import outcomes as o
+from capibara_otel.operation.values import given
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
@@ -21,9 +24,10 @@ class Served(Operation):
 
     def routed(self, route: str | None) -> None:
         """Tell the template of the matched route; None when no route matched."""
-        if route:
-            self.set(a.HTTP_ROUTE, route)
-            self.rename(f"{self.attributes.get(a.HTTP_REQUEST_METHOD, 'WS')} {route}")
+        checked = self.emitter.checked(self.spec.call, a.HTTP_ROUTE, route)
+        if checked:
+            self.set(a.HTTP_ROUTE, checked)
+            self.rename(f"{self.attributes.get(a.HTTP_REQUEST_METHOD, 'WS')} {checked}")
 
     def disconnected(self) -> None:
         """Tell that the client went away before the end."""
@@ -44,7 +48,7 @@ class Request(Served):
             first_byte_s: seconds until the response began.
         """
         self.set(a.HTTP_RESPONSE_STATUS_CODE, status_code)
-        self.measure(m.API_RESPONSE_FIRST_BYTE_DURATION, first_byte_s)
+        self.measure(m.API_RESPONSE_FIRST_BYTE_DURATION, first_byte_s, "first_byte_s")
         checked = self.attributes.get(a.HTTP_RESPONSE_STATUS_CODE)
         if isinstance(checked, int) and checked >= _SERVER_ERROR:
             self.fail(str(checked))
@@ -91,11 +95,12 @@ class Api:
             path: as requested, for the span only.
             attributes: more of the span's attributes by name, such as `url.query`.
         """
-        request = Request(self._emitter, spans.API_REQUEST, name=method if method in _METHODS else "HTTP")
-        request.set(a.HTTP_REQUEST_METHOD, method if method in _METHODS else _OTHER)
-        if method not in _METHODS:
-            request.set(a.HTTP_REQUEST_METHOD_ORIGINAL, method)
-        request.set(a.URL_PATH, path or None)
+        known = _is_known(method)
+        request = Request(self._emitter, spans.API_REQUEST, name=method if known else "HTTP")
+        request.set(a.HTTP_REQUEST_METHOD, method if known else _OTHER)
+        if not known:
+            request.set(a.HTTP_REQUEST_METHOD_ORIGINAL, method, "method")
+        request.set(a.URL_PATH, path if given(path) else None)
         return _with(request, attributes)
 
     def websocket(self, *, path: str = "", attributes: Mapping[str, Any] | None = None) -> WebSocket:
@@ -106,7 +111,7 @@ class Api:
             attributes: more of the span's attributes by name.
         """
         socket = WebSocket(self._emitter, spans.API_WEBSOCKET, name="WS")
-        socket.set(a.URL_PATH, path or None).set(a.NETWORK_PROTOCOL_NAME, "websocket")
+        socket.set(a.URL_PATH, path if given(path) else None).set(a.NETWORK_PROTOCOL_NAME, "websocket")
         return _with(socket, attributes)
 
     def background(self, *, route: str | None = None) -> Operation:
@@ -124,8 +129,10 @@ class Api:
             error: the exception.
             route: template of the route.
         """
-        labels = {a.EXCEPTION_TYPE: o.error_type(error), **({a.HTTP_ROUTE: route} if route else {})}
-        self._emitter.write(m.API_EXCEPTIONS, 1, labels)
+        checked = self._emitter.checked("api.exception", a.HTTP_ROUTE, route)
+        labels: dict[str, AttributeValue] = {a.HTTP_ROUTE: checked} if checked else {}
+        kind = self._emitter.error_type("api.exception", error)
+        self._emitter.write(m.API_EXCEPTIONS, 1, {a.EXCEPTION_TYPE: kind, **labels})
 
     def record_request(
         self,
@@ -158,7 +165,14 @@ class Api:
         request.record(duration_s, span=False)
 
 
-def _with(operation: _Served, attributes: Mapping[str, Any] | None) -> _Served:
-    for name, value in (attributes or {}).items():
-        operation.set(name, value)
+def _is_known(method: Any) -> bool:
+    return isinstance(method, str) and method in _METHODS
+
+
+def _with(operation: _Served, attributes: Any) -> _Served:
+    if isinstance(attributes, Mapping):
+        for name, value in attributes.items():
+            operation.set(str(name), value)
+    elif attributes is not None:
+        operation.emitter.invalid(operation.spec.call, "attributes", "mapping", attributes)
     return operation

@@ -37,7 +37,7 @@ class Execution(Operation):
             self.measure(m.E2B_EXITS, 1)
             if code:
                 self.fail(f"exit_{code}" if code > 0 else f"signal_{-code}")
-        if timed_out:
+        if self.emitter.flag(self.spec.call, "timed_out", timed_out):
             self.ended(o.TIMEOUT)
             self.measure(m.E2B_TIMEOUTS, 1)
         self.measure(m.E2B_EXECUTION_CPU_TIME, cpu_s, "cpu_s")

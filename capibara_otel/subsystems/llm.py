@@ -9,7 +9,7 @@ from typing import Any, Final
 from opentelemetry.util.types import AttributeValue
 
 from capibara_otel.operation import Emitter, Operation
-from capibara_otel.operation import outcomes as o
+from capibara_otel.redaction import scrub, text_of
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
@@ -33,8 +33,11 @@ _USAGE: Final = (
 class Call(Operation):
     """What every model call can tell."""
 
+    _has_own_histograms = False
+
     def _reset(self) -> None:
         self._retries = 0
+        self._used: dict[str, int] = {}
 
     def retried(self, reason: str) -> None:
         """Tell that the call is tried again.
@@ -54,7 +57,24 @@ class Call(Operation):
         Args:
             error: the exception, or a short constant word or status code.
         """
-        self.measure(m.LLM_PROVIDER_ERRORS, 1, labels={a.ERROR_TYPE: o.error_type(error)})
+        self.measure(m.LLM_PROVIDER_ERRORS, 1, labels={a.ERROR_TYPE: self.emitter.error_type(self.spec.call, error)})
+
+    def _use(self, **given: int | None) -> None:
+        for argument, attribute, *_ in _USAGE:
+            checked = self.emitter.checked(self.spec.call, attribute, given.get(argument), argument)
+            if isinstance(checked, int):
+                self._used[argument] = checked
+                self.set(attribute, checked)
+
+    def _before_end(self) -> None:
+        for argument, _, counter, histogram, kind in _USAGE:
+            used = self._used.get(argument)
+            if used is None:
+                continue
+            labels: Mapping[str, AttributeValue] = {a.GEN_AI_TOKEN_MODALITY: "text", a.GEN_AI_TOKEN_TYPE: kind}
+            latest = (counter, histogram) if histogram is not None and self._has_own_histograms else (counter,)
+            for metric in self._names(latest, (m.GEN_AI_CLIENT_TOKEN_USAGE,) if kind else ()):
+                self.measure(metric, used, labels=labels)
 
     def _names(self, latest: tuple[MetricSpec, ...], legacy: tuple[MetricSpec, ...]) -> tuple[MetricSpec, ...]:
         chosen = {"latest": latest, "legacy": legacy, "both": latest + legacy}
@@ -64,12 +84,13 @@ class Call(Operation):
 class Chat(Call):
     """One call to a chat model."""
 
+    _has_own_histograms = True
+
     def _reset(self) -> None:
         super()._reset()
         self._chunks = 0
         self._first_s = 0.0
         self._last_s = 0.0
-        self._used: dict[str, int] = {}
 
     def chunk(self) -> None:
         """Tell that a chunk arrived: the first one's delay and the time between chunks are measured."""
@@ -97,18 +118,13 @@ class Chat(Call):
             cache_write_tokens: input tokens written to the provider's cache.
             reasoning_tokens: output tokens spent on reasoning.
         """
-        given = {
-            "input_tokens": input_tokens,
-            "output_tokens": output_tokens,
-            "cached_tokens": cached_tokens,
-            "cache_write_tokens": cache_write_tokens,
-            "reasoning_tokens": reasoning_tokens,
-        }
-        for argument, attribute, *_ in _USAGE:
-            checked = self.emitter.checked(self.spec.call, attribute, given[argument], argument)
-            if isinstance(checked, int):
-                self._used[argument] = checked
-                self.set(attribute, checked)
+        self._use(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached_tokens=cached_tokens,
+            cache_write_tokens=cache_write_tokens,
+            reasoning_tokens=reasoning_tokens,
+        )
 
     def answered(
         self,
@@ -131,7 +147,7 @@ class Chat(Call):
         if finish is not None:
             self.set(a.GEN_AI_RESPONSE_FINISH_REASONS, [finish])
             self.measure(m.LLM_FINISHES, 1, labels={a.LLM_FINISH_REASON: finish})
-        if text is not None:
+        if text is not None and self.emitter.policy.capture_content:
             self.set(a.GEN_AI_OUTPUT_MESSAGES, _messages([{"role": "assistant", "content": text}]))
 
     def _durations(self) -> tuple[MetricSpec, ...]:
@@ -144,27 +160,19 @@ class Chat(Call):
         if self._chunks > 1:
             gap = (self._last_s - self._first_s) / (self._chunks - 1)
             self.measure(m.GEN_AI_CLIENT_INFERENCE_TIME_PER_OUTPUT_CHUNK, gap)
-        for argument, _, counter, per_call, kind in _USAGE:
-            used = self._used.get(argument)
-            if used is None:
-                continue
-            labels: Mapping[str, AttributeValue] = {a.GEN_AI_TOKEN_MODALITY: "text", a.GEN_AI_TOKEN_TYPE: kind}
-            latest = (counter,) if per_call is None else (counter, per_call)
-            for metric in self._names(latest, (m.GEN_AI_CLIENT_TOKEN_USAGE,) if kind else ()):
-                self.measure(metric, used, labels=labels)
+        super()._before_end()
 
 
 class Embedding(Call):
     """One call to an embedding model."""
 
     def usage(self, *, input_tokens: int | None = None) -> None:
-        """Tell the tokens used.
+        """Tell the tokens used; told again, the last word counts.
 
         Args:
             input_tokens: all input tokens.
         """
-        self.set(a.GEN_AI_USAGE_INPUT_TOKENS, input_tokens)
-        self.measure(m.GEN_AI_CLIENT_INFERENCE_USAGE_INPUT_TOKENS, self.attributes.get(a.GEN_AI_USAGE_INPUT_TOKENS))
+        self._use(input_tokens=input_tokens)
 
     def answered(self, *, model: str | None = None) -> None:
         """Tell what came back.
@@ -210,7 +218,8 @@ class Llm:
         chat.set(a.GEN_AI_REQUEST_STREAM, streamed, "streamed").set(a.GEN_AI_REQUEST_MAX_TOKENS, max_tokens)
         chat.set(a.GEN_AI_REQUEST_TEMPERATURE, temperature)
         if messages is not None and self._emitter.policy.capture_content:
-            chat.set(a.GEN_AI_INPUT_MESSAGES, _messages(messages))
+            given = self._emitter.listed(chat.spec.call, "messages", "list of mappings", messages)
+            chat.set(a.GEN_AI_INPUT_MESSAGES, _messages(given))
         return chat
 
     def embed(
@@ -309,15 +318,16 @@ def _called(call: Call, operation: str, provider: str, model: str, address: str 
     call.set(a.SERVER_PORT, port, "server_port")
 
 
-def _messages(messages: Sequence[Mapping[str, Any]]) -> str:
-    """Write messages in the form of the convention: a role and parts (`gen_ai.input.messages`)."""
+def _messages(messages: Sequence[Any]) -> str:
+    """Write messages in the form of the convention: a role and parts (`gen_ai.input.messages`), secrets masked."""
+    written = [message if isinstance(message, Mapping) else {"content": message} for message in messages]
     return json.dumps(
         [
             {
-                "role": str(message.get("role", "")),
-                "parts": [{"type": "text", "content": str(message.get("content", ""))}],
+                "role": text_of(message.get("role", "")),
+                "parts": [{"type": "text", "content": scrub(text_of(message.get("content", "")))}],
             }
-            for message in messages
+            for message in written
         ],
         ensure_ascii=False,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from capibara_otel.operation import Emitter, Operation
+from capibara_otel.operation.values import is_zero
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
@@ -73,8 +74,10 @@ class Batch(Operation):
 
     def waited(self, seconds: float | Iterable[float]) -> None:
         """Tell how long an item, or each of several, waited for the batch."""
-        each: Iterable[Any] = seconds if isinstance(seconds, Iterable) else (seconds,)
-        for wait in each:
+        call, several = self.spec.call, isinstance(seconds, Iterable) and not isinstance(seconds, str | bytes)
+        for wait in (
+            self.emitter.listed(call, "seconds", "number or list of number ≥ 0", seconds) if several else (seconds,)
+        ):
             self.measure(m.BATCH_WAIT_DURATION, wait, "seconds")
 
 
@@ -100,7 +103,7 @@ class Optimizations:
 
     def __init__(self, emitter: Emitter) -> None:
         self._emitter = emitter
-        self.rates: Final = HitRates()
+        self.rates = HitRates()
 
     def cache(self, name: str) -> Lookup:
         """Open a look-up in a cache; tell its result with `hit`, `miss` or `stale`.
@@ -122,7 +125,7 @@ class Optimizations:
         """
         if entries is not None:
             self._state("cache_state", m.CACHE_ENTRIES, name, entries, "entries")
-        if evicted != 0:
+        if not is_zero(evicted):
             self._state("cache_state", m.CACHE_EVICTIONS, name, evicted, "evicted")
 
     def batch(self, name: str, *, size: int) -> Batch:

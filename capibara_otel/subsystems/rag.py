@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from capibara_otel.operation import Emitter, Operation
+from capibara_otel.redaction import scrub
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
@@ -26,13 +27,14 @@ class Search(Operation):
         if results is not None:
             self.set(a.RAG_HIT, results > 0)
             self.measure(m.RAG_RESULTS, results)
-        best = 0.0
-        for score in scores or ():
-            if self.emitter.checked(self.spec.call, a.RAG_RELEVANCE_BEST, score, "scores") is not None:
-                self.measure(m.RAG_RELEVANCE, score)
-                best = max(best, score)
-        if best:
-            self.set(a.RAG_RELEVANCE_BEST, best)
+        call, judged = self.spec.call, []
+        for score in () if scores is None else self.emitter.listed(call, "scores", "list of number 0 to 1", scores):
+            checked = self.emitter.checked(call, a.RAG_RELEVANCE_BEST, score, "scores")
+            if isinstance(checked, float):
+                judged.append(checked)
+                self.measure(m.RAG_RELEVANCE, checked)
+        if judged:
+            self.set(a.RAG_RELEVANCE_BEST, max(judged))
 
 
 class Ingestion(Operation):
@@ -65,7 +67,7 @@ class Rag:
             query: the query text; recorded only where content capture is on.
         """
         search = Search(self._emitter, spans.RAG_SEARCH).set(a.RAG_INDEX, index).set(a.RAG_TOP_K, top_k)
-        search.set(a.RAG_QUERY, query)
+        search.set(a.RAG_QUERY, scrub(query) if isinstance(query, str) else query)
         search.set(a.GEN_AI_OPERATION_NAME, "retrieval")
         return search.set(a.GEN_AI_DATA_SOURCE_ID, search.attributes.get(a.RAG_INDEX))
 

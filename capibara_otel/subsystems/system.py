@@ -12,7 +12,6 @@ from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv.specs import MetricSpec
 
 _LAG_INTERVAL_S: Final = 0.25
-_WINDOWS: Final = ("1m", "5m", "15m")
 
 
 class System:
@@ -49,8 +48,8 @@ class System:
 
     def record_load(self, one: float, five: float, fifteen: float) -> None:
         """Set the load averages over 1, 5 and 15 minutes."""
-        for window, load in zip(_WINDOWS, (one, five, fifteen), strict=True):
-            self._set("load", m.SYSTEM_LOAD, load, a.SYSTEM_WINDOW, window, argument=window)
+        for window, argument, load in (("1m", "one", one), ("5m", "five", five), ("15m", "fifteen", fifteen)):
+            self._set("load", m.SYSTEM_LOAD, load, a.SYSTEM_WINDOW, window, argument=argument)
 
     def record_process(
         self,
@@ -86,8 +85,12 @@ class System:
             duration_s: seconds the process stood still.
             collected: objects freed.
         """
-        for metric, value in ((m.GC_DURATION, duration_s), (m.GC_COLLECTIONS, 1), (m.GC_OBJECTS_COLLECTED, collected)):
-            self._set("gc", metric, value, a.CPYTHON_GC_GENERATION, generation)
+        for metric, argument, value in (
+            (m.GC_DURATION, "duration_s", duration_s),
+            (m.GC_COLLECTIONS, "", 1),
+            (m.GC_OBJECTS_COLLECTED, "collected", collected),
+        ):
+            self._set("gc", metric, value, a.CPYTHON_GC_GENERATION, generation, argument=argument)
 
     def record_event_loop_lag(self, seconds: float) -> None:
         """Record how late an event loop ran what was due, seconds."""

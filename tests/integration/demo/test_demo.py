@@ -183,7 +183,7 @@ class TestForms:
         assert code == 130
         assert "interrupted" in rest
         assert "Traceback" not in rest
-        assert len(children) == 2
+        assert len(children) >= 2  # sandboxes too, if some run right then
         assert psutil.wait_procs(children, timeout=5)[1] == []
 
     @pytest.mark.parametrize(

@@ -1,0 +1,161 @@
+"""The metrics page on a port of its own."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import socket
+import sys
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from capibara_otel._safety import Once
+from capibara_otel.pipeline.exposition import Exposition, Page
+
+logger: Final = logging.getLogger(__name__)
+
+_said: Final = Once()
+_POLL_S: Final = 0.1  # how long closing may take
+
+
+class MetricsEndpoint:
+    """Serves the page in daemon threads. A port that cannot be had is said once; the app goes on.
+
+    Args:
+        exposition: writes the page.
+        host: address to listen on.
+        port: 0 picks a free one.
+        path: of the page.
+        token: what `Authorization: Bearer` must carry; None lets everyone read.
+    """
+
+    def __init__(self, exposition: Exposition, *, host: str, port: int, path: str, token: str | None = None) -> None:
+        self.exposition: Final = exposition
+        self.path: Final = path
+        self._host: Final = host
+        self._port: Final = port
+        self._token: Final = None if token is None else token.encode()
+        self._server: _Server | None = None
+        self._begin()
+
+    @property
+    def port(self) -> int | None:
+        """The port it listens on; None when it does not."""
+        return None if self._server is None else self._server.server_address[1]
+
+    def admits(self, authorization: str | None) -> bool:
+        """Tell whether a request with this `Authorization` header may read the page."""
+        if self._token is None:
+            return True
+        scheme, _, given = (authorization or "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+
+    def close(self) -> None:
+        """Stop listening."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+
+    def after_fork(self) -> None:
+        """Leave the parent's port to the parent in a forked child; a picked port is picked anew."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.socket.close()
+            if self._port == 0:
+                self._begin()
+
+    def _begin(self) -> None:
+        try:
+            self._server = _Server(self, self._host, self._port)
+        except OSError as fault:
+            logger.warning(
+                "no metrics page on %s:%d (%s); the app goes on without it. Set CAPIBARA_METRICS_PORT to a free port",
+                self._host,
+                self._port,
+                fault.strerror or fault,
+            )
+            return
+        threading.Thread(
+            target=self._server.serve_forever,
+            args=(_POLL_S,),
+            name="capibara-otel-page",
+            daemon=True,
+        ).start()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+    server_address: tuple[str, int]
+
+    def __init__(self, endpoint: MetricsEndpoint, host: str, port: int) -> None:
+        self.endpoint: Final = endpoint
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking the name service for the host's name, which may take seconds."""
+        TCPServer.server_bind(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Keep readers that go away from the app's standard error."""
+        logger.debug("a scrape was broken off: %r", sys.exception())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    server_version = "capibara-otel"
+    sys_version = ""
+    timeout = 10
+
+    def do_GET(self) -> None:
+        """Answer with the page."""
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        """Answer as GET does, without the body."""
+        self._answer()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
+        """Keep scrapes out of the app's log."""
+        logger.debug(format, *args)
+
+    def _answer(self) -> None:
+        endpoint = self.server.endpoint
+        if urlsplit(self.path).path != endpoint.path:
+            self._send(HTTPStatus.NOT_FOUND, b"not found\n", {})
+        elif not endpoint.admits(self.headers.get("Authorization")):
+            self._send(HTTPStatus.UNAUTHORIZED, b"unauthorized\n", {"WWW-Authenticate": 'Bearer realm="metrics"'})
+        else:
+            page = self._page()
+            if page is None:
+                self._send(HTTPStatus.INTERNAL_SERVER_ERROR, b"the page could not be written\n", {})
+                return
+            headers = {"Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
+            if page.content_encoding is not None:
+                headers["Content-Encoding"] = page.content_encoding
+            self._send(HTTPStatus.OK, page.body, headers)
+
+    def _page(self) -> Page | None:
+        try:
+            return self.server.endpoint.exposition.render(
+                self.headers.get("Accept"), self.headers.get("Accept-Encoding")
+            )
+        except Exception as fault:
+            if _said.first(type(fault)):
+                logger.exception("the metrics page could not be written")
+            return None
+
+    def _send(self, status: HTTPStatus, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "text/plain; charset=utf-8", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)

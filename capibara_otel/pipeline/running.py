@@ -1,0 +1,175 @@
+"""What a started pipeline is: its providers, and how it is flushed and shut down."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import TracerProvider
+
+from capibara_otel._safety import shield
+from capibara_otel.pipeline.batch import BatchQueue
+from capibara_otel.pipeline.endpoint import MetricsEndpoint
+from capibara_otel.pipeline.exposition import Exposition
+from capibara_otel.pipeline.fork import resource_of_child
+from capibara_otel.pipeline.guests import Guests
+from capibara_otel.pipeline.health import SIGNALS, Health, Signal
+from capibara_otel.pipeline.push import MetricPush
+from capibara_otel.pipeline.shutdown import Deadline, Part, finish_all, flush_all, forget
+
+logger: Final = logging.getLogger(__name__)
+
+_WORDS: Final[dict[Signal, tuple[str, str]]] = {
+    "traces": ("span", "spans"),
+    "metrics": ("metric point", "metric points"),
+    "logs": ("log record", "log records"),
+}
+
+
+@dataclass(eq=False)
+class Providers:
+    """A started pipeline; `start` makes it.
+
+    Args:
+        tracer_provider: makes tracers; the app's own where it had set one.
+        meter_provider: makes meters; the same.
+        logger_provider: makes loggers; the same.
+        resource: of the providers made here.
+        exposition: writes the metrics page.
+        health: counts what was exported and dropped.
+        endpoint: serves the page on a port of its own, where that is asked for.
+        timeout_s: deadline in seconds of a flush or shutdown that names none.
+        clock: monotonic seconds.
+        queues: what is sent item by item.
+        pushes: metrics that are sent.
+        guests: what others brought.
+        tell_fork: told the resource of a forked child, in the child.
+        before_flush: called before each flush and the shutdown, so that what waits elsewhere comes along.
+    """
+
+    tracer_provider: TracerProvider
+    meter_provider: MeterProvider
+    logger_provider: LoggerProvider
+    resource: Resource
+    exposition: Exposition
+    health: Health
+    endpoint: MetricsEndpoint | None
+    timeout_s: float
+    clock: Callable[[], float]
+    queues: Sequence[BatchQueue[Any]] = ()
+    pushes: Sequence[MetricPush] = ()
+    guests: Guests | None = None
+    tell_fork: Callable[[Resource], object] = id
+    before_flush: Callable[[], object] | None = None
+
+    def __post_init__(self) -> None:
+        self._parts: list[Part] = [*self.queues, *self.pushes, *([self.guests] if self.guests else [])]
+        self._lock = threading.Lock()
+        self._deadline: Deadline | None = None
+        self._limit_s = self.timeout_s
+        self._dropped_before: dict[Signal, int] = {}
+        self._finishing = False
+        self._finished = threading.Event()
+        self._delivered = False
+
+    def force_flush(self, timeout_s: float | None = None) -> bool:
+        """Send now what waits.
+
+        Args:
+            timeout_s: seconds to wait at most; the setting `shutdown_timeout` by default.
+
+        Returns:
+            Whether all of it reached its receiver in time.
+        """
+        self._gather()
+        return flush_all(self._parts, Deadline(self.timeout_s if timeout_s is None else timeout_s, self.clock))
+
+    def begin_shutdown(self, timeout_s: float | None = None) -> bool:
+        """Refuse further telemetry and send the rest, without waiting; `shutdown` waits.
+
+        Args:
+            timeout_s: seconds it may take; the setting `shutdown_timeout` by default.
+
+        Returns:
+            Whether this was the first call; the others do nothing.
+        """
+        with self._lock:
+            if self._deadline is not None:
+                return False
+            self._limit_s = self.timeout_s if timeout_s is None else timeout_s
+            self._deadline = Deadline(self._limit_s, self.clock)
+        self._gather()
+        self._dropped_before = {signal: self.health.dropped(signal) for signal in SIGNALS}
+        for part in self._parts:
+            part.close()
+        return True
+
+    @property
+    def exports_logs(self) -> bool:
+        """Whether log records are sent somewhere."""
+        return any(queue.signal == "logs" for queue in self.queues)
+
+    def _gather(self) -> None:
+        if self.before_flush is not None:
+            with shield("pipeline.before_flush"):
+                self.before_flush()
+
+    def shutdown(self, timeout_s: float | None = None) -> bool:
+        """Send what waits, then end the pipeline. What comes later is dropped and counted; nothing raises.
+
+        An app's own providers are flushed and go on. Any number of calls shut down once; all wait for it.
+
+        Args:
+            timeout_s: seconds to wait at most; the setting `shutdown_timeout` by default. The first call's holds.
+
+        Returns:
+            Whether everything reached its receiver.
+        """
+        self.begin_shutdown(timeout_s)
+        with self._lock:
+            is_mine, self._finishing = not self._finishing, True
+        deadline = self._deadline or Deadline(0, self.clock)
+        if not is_mine:
+            return self._finished.wait(deadline.remaining() + 1) and self._delivered
+        if self.endpoint is not None:
+            self.endpoint.close()
+        in_time = finish_all(self._parts, deadline)
+        forget(self)
+        lost = {signal: self.health.dropped(signal) - before for signal, before in self._dropped_before.items()}
+        self._delivered = in_time and not any(lost.values())
+        self._say_lost(lost)
+        self._finished.set()
+        return self._delivered
+
+    def after_fork(self) -> None:
+        """Start from zero in a forked child."""
+        self._lock = threading.Lock()
+        self._finished = threading.Event()
+        if self._deadline is not None:
+            self._finished.set()
+        self.health.after_fork()
+        self.resource = resource_of_child(self.resource)
+        self.tell_fork(self.resource)
+        for part in self._parts:
+            part.after_fork()
+        if self.endpoint is not None:
+            self.endpoint.after_fork()
+
+    def _say_lost(self, lost: dict[Signal, int]) -> None:
+        if not any(lost.values()):
+            return
+        counts = [f"{items} {_WORDS[signal][items != 1]}" for signal, items in lost.items() if items]
+        senders: list[BatchQueue[Any] | MetricPush] = [*self.queues, *self.pushes]
+        targets = dict.fromkeys(sender.target for sender in senders if lost[sender.signal])
+        logger.warning(
+            "shutdown after %g s at most: %s did not reach %s",
+            self._limit_s,
+            " and ".join(filter(None, [", ".join(counts[:-1]), counts[-1]])),
+            ", ".join(targets),
+        )
