@@ -10,17 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
-from opentelemetry import context as otel
-
 from capibara_otel.operation import (
     Emitter,
     Operation,
     OperationHook,
     Policy,
-    attached,
+    belonging_to,
     current_operation,
     threads,
-    with_who,
 )
 from capibara_otel.operation.clock import Clock, SystemClock
 from capibara_otel.operation.context import KEYWORDS
@@ -76,7 +73,10 @@ class Capibara:
         self._collector: Collector | None = None
         self._log_handler: logging.Handler | None = None
         self._lock = threading.RLock()
-        _after_fork(self)
+        self._ended = False
+        self.opens_on_use = False
+        """Whether a metrics page on a port of its own waits until the app is at work; set before `configure`."""
+        _after_fork(self.renew_after_fork)
 
     # --- set-up
 
@@ -113,7 +113,17 @@ class Capibara:
         from capibara_otel.pipeline.providers import start  # noqa: PLC0415 - needs the SDK
 
         self.settings = settings
-        self.providers = start(settings, span_processors=[ContextOnSpans()], before_flush=self._before_flush)
+        if self._ended:
+            _logger.warning("configure() after shutdown(): other instrumentations of this process stay with what ended")
+        self.providers = start(
+            settings,
+            span_processors=[ContextOnSpans()],
+            set_global=not self._ended,
+            before_flush=self._before_flush,
+            is_used=lambda: self.emitter.used,
+            endpoint_is_open=not self.opens_on_use,
+        )
+        self.emitter.on_first_use = self._open_endpoint
         self.emitter.policy = Policy(settings.capture_content, settings.gen_ai_metrics)
         self.emitter.bind(self.providers.tracer_provider, self.providers.meter_provider)
         self.log.send_to(
@@ -122,9 +132,11 @@ class Capibara:
         self._hooks = [CanonicalLines(self.log), *hooks]
         self.emitter.hooks = tuple(self._hooks)
         self.emitter.reaper.ensure()
-        threads.follow_executors()
+        threads.follow_threads()
         self._follow_logging()
         self._collect()
+        if not self._ended:  # after the providers, which renew the locks that readings take
+            _after_fork(self._collect)
 
     @property
     def configured(self) -> bool:
@@ -214,7 +226,7 @@ class Capibara:
             checked = self.emitter.checked("context", KEYWORDS[keyword], plain, keyword)
             if isinstance(checked, str):
                 values[KEYWORDS[keyword]] = checked
-        with attached(with_who(values, otel.get_current())):
+        with belonging_to(values):
             yield
 
     @staticmethod
@@ -223,8 +235,8 @@ class Capibara:
         return current_operation()
 
     def metrics(self) -> str:
-        """Return the metrics page as Prometheus text."""
-        if self.providers is None:
+        """Return the metrics page as Prometheus text; empty after `shutdown`."""
+        if self.providers is None and not self._ended:
             self.configure()
         self.emitter.reaper.drain()
         providers = self.providers
@@ -257,6 +269,7 @@ class Capibara:
             providers, self.providers = self.providers, None
             if providers is None:
                 return True
+            self._ended = True
             if self._collector is not None:
                 self._collector.stop()
                 self._collector = None
@@ -266,12 +279,20 @@ class Capibara:
             self.emitter.hooks = ()
             self._hooks = []
         self._before_flush()
-        return providers.shutdown(timeout_s)
+        return providers.shutdown(providers.timeout_s if timeout_s is None else timeout_s)
 
     # --- parts
 
     def _before_flush(self) -> None:
         self.emitter.reaper.drain()
+
+    def flush_at_end(self) -> bool:
+        """Send what is waiting because the app has ended; see `Providers.flush_at_end`."""
+        return True if self.providers is None else self.providers.flush_at_end()
+
+    def _open_endpoint(self) -> None:
+        if self.providers is not None and self.providers.endpoint is not None:
+            self.providers.endpoint.open()
 
     def _follow_logging(self) -> None:
         if self.providers is not None and self.providers.exports_logs:
@@ -281,7 +302,10 @@ class Capibara:
             logging.getLogger().addHandler(self._log_handler)
 
     def _collect(self) -> None:
-        if self.settings is not None and self.settings.system_interval:
+        if self._collector is not None:  # inherited by a forked process, without its thread
+            self._collector.stop()
+            self._collector = None
+        if self.providers is not None and self.settings is not None and self.settings.system_interval:
             from capibara_otel.host import Collector  # noqa: PLC0415 - psutil is needed only here
 
             interval = self.settings.system_interval
@@ -296,8 +320,6 @@ class Capibara:
         self.optimizations.rates.clear()
         if self._logs is not None:
             self._logs.output.renew()
-        if self._collector is not None:
-            self._collect()
 
 
 class _Lifecycle:
@@ -311,6 +333,7 @@ class _Lifecycle:
         """Watch the event loop the app runs in."""
         import asyncio  # noqa: PLC0415 - only where a loop runs already
 
+        self._instance.emitter.use()
         if self._instance.settings is not None and self._instance.settings.system_interval:
             self._lag = asyncio.get_running_loop().create_task(self._instance.system.watch_event_loop())
 
@@ -320,17 +343,18 @@ class _Lifecycle:
 
         if self._lag is not None:
             self._lag.cancel()
-        await asyncio.to_thread(self._instance.force_flush)
+        await asyncio.to_thread(self._instance.flush_at_end)
 
 
-def _after_fork(instance: Capibara) -> None:
+def _after_fork(method: Callable[[], None]) -> None:
+    """Have a method called in forked processes, as long as its object exists."""
     if hasattr(os, "register_at_fork"):
-        kept: Callable[[], Capibara | None] = weakref.ref(instance)
+        kept = weakref.WeakMethod(method)
 
         def renew() -> None:
-            mine = kept()
-            if mine is not None:
-                mine.renew_after_fork()
+            bound = kept()
+            if bound is not None:
+                bound()
 
         os.register_at_fork(after_in_child=renew)
 

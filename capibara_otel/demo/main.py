@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,9 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from capibara_otel.config import load_settings
 from capibara_otel.demo.backend.settings import PREFIX, BackendSettings
+from capibara_otel.demo.engines.corpus import CorpusError, load_corpus
 from capibara_otel.demo.figures import Page
 from capibara_otel.demo.options import DemoOptions
 from capibara_otel.demo.processes import HOST, DemoError, Server, free_port, running
@@ -38,13 +40,13 @@ def run(options: DemoOptions) -> int:
     Returns:
         The exit code: 0 when the run was whole, 1 when it was not, 130 when it was interrupted.
     """
+    _check(options)
     out = Console(stderr=options.as_json, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="capibara-demo-"))
     keep_logs = False
     try:
-        with _terminated_as_interrupted():
-            return asyncio.run(_Demo(options, out, folder).run())
-    except KeyboardInterrupt:
+        return asyncio.run(_Demo(options, out, folder).run())
+    except (KeyboardInterrupt, asyncio.CancelledError):
         out.print("interrupted; the servers were stopped")
         return 130
     except DemoError as error:
@@ -65,6 +67,9 @@ class _Demo:
 
     async def run(self) -> int:
         options, out = self._options, self._out
+        task = asyncio.current_task()
+        if task is not None:  # as Ctrl-C does, so that the servers are ended too
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         port = free_port(options.port)
         if port != options.port:
             out.print(f"port {options.port} is in use, taking {port}")
@@ -97,14 +102,11 @@ class _Demo:
     def _environment(self, models: Server) -> dict[str, str]:
         repository = _REPOSITORY if (_REPOSITORY / "pyproject.toml").is_file() else None
         settings = BackendSettings(f"{models.url}/v1", self._options.seed, self._options.docs, repository)
-        environment = settings.as_environment() | {
+        return settings.as_environment() | {
             "CAPIBARA_SYSTEM_INTERVAL": "2",
             "CAPIBARA_LOG_FORMAT": "json",
             "CAPIBARA_LOG_LEVEL": "debug",  # every operation's line, for what the slowest request did
         }
-        if self._options.otlp:
-            environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = self._options.otlp
-        return environment
 
     async def _drive(self, backend: Server) -> None:
         options = self._options
@@ -176,15 +178,18 @@ def _again(option: str) -> str:
     return f'make demo ARGS="{option}"' if in_checkout else f"capibara-otel demo {option}"
 
 
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end the demo as Ctrl-C does, so that its servers are ended too."""
+def _check(options: DemoOptions) -> None:
+    """Find a user's mistakes before anything is started.
 
-    def interrupt(_signal: int, _frame: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    Raises:
+        ConfigurationError: the environment's settings are wrong, as the backend would say.
+        DemoError: there is nothing to read in the folder of own texts.
+    """
+    if options.otlp:
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = options.otlp
+    load_settings()
+    if options.docs is not None:
+        try:
+            load_corpus(docs=options.docs, interpreter=False)
+        except CorpusError as error:
+            raise DemoError(str(error)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -204,8 +205,9 @@ class _User:
         return {"text": text, "user_id": self._id, "tier": self._tier, "session_id": f"{self._id}-s1"}
 
     def _headers(self) -> tuple[dict[str, str], str]:
-        trace_id = f"{self._random.getrandbits(128) or 1:032x}"
-        return {"traceparent": f"00-{trace_id}-{self._random.getrandbits(64) or 1:016x}-01"}, trace_id
+        # Not from the seed: two runs must not share traces.
+        trace_id = secrets.token_hex(16)
+        return {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}, trace_id
 
     def _note(self, what: str, began: float, status: int, trace_id: str, detail: str, *, wanted: bool = True) -> None:
         seconds = time.perf_counter() - began

@@ -8,6 +8,7 @@ from capibara_otel._safety import shield
 from capibara_otel.host.gc_watch import GcWatch
 from capibara_otel.host.readings import OnFault, Readings
 from capibara_otel.operation.clock import Clock
+from capibara_otel.operation.threads import start_apart
 from capibara_otel.subsystems.system import System
 
 
@@ -39,7 +40,7 @@ class Collector:
         self._stop = threading.Event()
         self._gc.start()
         self._thread = threading.Thread(target=self._work, name="capibara-otel-system", daemon=True)
-        self._thread.start()
+        start_apart(self._thread)
 
     def stop(self) -> None:
         """Read no more."""

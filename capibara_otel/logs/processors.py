@@ -107,14 +107,20 @@ def add_exception(_logger: Any, _method: str, line: EventDict) -> EventDict:
 def redact(_logger: Any, _method: str, line: EventDict) -> EventDict:
     """Mask secrets in every field that a caller may have filled."""
     for key, value in line.items():
-        if key not in _OURS:
+        if key not in _OURS and not (key in _IDS and _is_id(value)):
             line[key] = scrub_value(_NAMELESS.get(key, key), value)
     return line
 
 
 _OURS: Final = frozenset({"timestamp", "timestamp_ns", "level", "category", "exception"})
+_IDS: Final = frozenset({"trace_id", "span_id"})
 _NAMELESS: Final = {"session_id": ""}
 """Here a session's id is what lines are found by, not a key to it; what looks like a secret is masked all the same."""
+
+
+def _is_id(value: Any) -> bool:
+    """Tell whether a value is an id of OpenTelemetry, which may by chance look like a payment card's number."""
+    return isinstance(value, str) and len(value) in {16, 32} and set(value) <= set("0123456789abcdef")
 
 
 def arrange(_logger: Any, _method: str, line: EventDict) -> EventDict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from capibara_otel.sdk import DEFAULT, Capibara
 
@@ -164,5 +164,5 @@ def get_prometheus_metrics() -> PrometheusMetrics:
     return _METRICS
 
 
-def _outcome(status: str) -> str:
-    return _WORDS.get(status, status)
+def _outcome(status: Any) -> Any:
+    return str(_WORDS.get(status, status)) if isinstance(status, str) else status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capibara_otel.operation.context import attached, current_operation, who, with_who
+from capibara_otel.operation.context import attached, belonging_to, current_operation, who, with_who
 from capibara_otel.operation.emitter import Emitter, Policy
 from capibara_otel.operation.lifecycle import Operation
 from capibara_otel.operation.record import OperationHook, OperationRecord
@@ -15,6 +15,7 @@ __all__ = [
     "OperationRecord",
     "Policy",
     "attached",
+    "belonging_to",
     "current_operation",
     "propagate",
     "who",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WHO: Final = otel.create_key("capibara_otel.context")
 _RUNNING: Final = otel.create_key("capibara_otel.operation")
+_MARK: Final = otel.create_key("capibara_otel.mark")
 _NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 KEYWORDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -30,12 +31,19 @@ KEYWORDS: Final[Mapping[str, str]] = MappingProxyType(
 """Attribute names by the keyword of `context()` that sets them."""
 
 
-class Running:
-    """Marks an operation in a context without keeping the operation, or the context, alive."""
+class Mark:
+    """Stands in a context that was made here, and says whether it still holds and what it stands in.
+
+    It keeps neither the context nor an operation alive.
+
+    Args:
+        previous: the context around it.
+        operation: whose context it is, if an operation's.
+    """
 
     __slots__ = ("_context", "active", "operation", "previous")
 
-    def __init__(self, operation: weakref.ref[Operation], previous: Context) -> None:
+    def __init__(self, previous: Context, operation: weakref.ref[Operation] | None = None) -> None:
         self.operation = operation
         self.previous = previous
         self.active = True
@@ -43,12 +51,14 @@ class Running:
 
     def enclose(self, context: Context) -> Context:
         """Return the context with this mark in it, and remember which one it is."""
-        own = otel.set_value(_RUNNING, self, context)
+        own = otel.set_value(_MARK, self, context)
+        if self.operation is not None:
+            own = otel.set_value(_RUNNING, self, own)
         self._context = weakref.ref(own)
         return own
 
     def owns(self, context: Context) -> bool:
-        """Tell whether that very context is the operation's own, not one derived from it."""
+        """Tell whether that very context is its own, not one derived from it."""
         return self._context is not None and self._context() is context
 
 
@@ -66,7 +76,7 @@ class Place:
     def __init__(self, operation: Operation, around: Context, inside: Context) -> None:
         self._operation = weakref.ref(operation)
         self._inside = inside
-        self._mark = Running(self._operation, around)
+        self._mark = Mark(around, self._operation)
         self._mark.active = False
         self.own = self._mark.enclose(inside)
 
@@ -75,7 +85,7 @@ class Place:
         if self._mark.active and otel.get_current() is self.own:
             return
         self._mark.active = False
-        self._mark = Running(self._operation, live())
+        self._mark = Mark(live(), self._operation)
         self.own = self._mark.enclose(self._inside)
         otel.attach(self.own)
 
@@ -87,12 +97,13 @@ class Place:
 
 
 def live(context: Context | None = None) -> Context:
-    """Return the context, without those operations at its top that have ended or were suspended.
+    """Return the context, without what has ended at its top: operations, also suspended ones, and `context()` blocks.
 
-    An operation may end in another task than it began in; the first task's context still names it.
+    They may end in another task than they began in, or not in the order they began; the first task's context still
+    names them.
     """
     current = otel.get_current() if context is None else context
-    while isinstance(mark := otel.get_value(_RUNNING, current), Running) and not mark.active and mark.owns(current):
+    while isinstance(mark := otel.get_value(_MARK, current), Mark) and not mark.active and mark.owns(current):
         current = mark.previous
     return current
 
@@ -100,9 +111,9 @@ def live(context: Context | None = None) -> Context:
 def current_operation(context: Context | None = None) -> Operation | None:
     """Return the innermost operation that is running here, if there is one."""
     mark = otel.get_value(_RUNNING, context)
-    while isinstance(mark, Running) and not mark.active:
+    while isinstance(mark, Mark) and not mark.active:
         mark = otel.get_value(_RUNNING, mark.previous)
-    return mark.operation() if isinstance(mark, Running) else None
+    return mark.operation() if isinstance(mark, Mark) and mark.operation is not None else None
 
 
 def who(context: Context | None = None) -> Mapping[str, str]:
@@ -117,8 +128,23 @@ def with_who(values: Mapping[str, str], context: Context | None = None) -> Conte
 
 
 @contextmanager
+def belonging_to(values: Mapping[str, str]) -> Iterator[None]:
+    """Add the values to what is set, for a block; leaving it late, or in another task or thread, is no fault."""
+    around = live()
+    mark = Mark(around)
+    own = mark.enclose(with_who(values, around))
+    otel.attach(own)
+    try:
+        yield
+    finally:
+        mark.active = False
+        if otel.get_current() is own:
+            otel.attach(live(own))
+
+
+@contextmanager
 def attached(context: Context) -> Iterator[None]:
-    """Make a context current for a block; leaving it from another task or thread is no fault."""
+    """Make a context current for a block, whatever it holds."""
     before = otel.get_current()
     otel.attach(context)
     try:

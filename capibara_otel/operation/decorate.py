@@ -23,11 +23,14 @@ def decorated(make: Callable[[], Operation], function: _F) -> _F:
         make: makes the operation of one call.
         function: a function, coroutine function, generator function or asynchronous generator function.
     """
-    if inspect.isasyncgenfunction(function):
+    if isinstance(function, classmethod | staticmethod):
+        return cast("_F", type(function)(decorated(make, function.__func__)))
+    called: Any = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
+    if inspect.isasyncgenfunction(called):
         wrapper: Callable[..., Any] = _async_generator(make, function)
-    elif inspect.iscoroutinefunction(function):
+    elif inspect.iscoroutinefunction(called):
         wrapper = _coroutine(make, function)
-    elif inspect.isgeneratorfunction(function):
+    elif inspect.isgeneratorfunction(called):
         wrapper = _generator(make, function)
     else:
         wrapper = _plain(make, function)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -63,6 +63,10 @@ class Emitter:
     instruments: Instruments = field(init=False)
     epoch: int = 0
     """Counts forks: what began in another process is not finished in this one."""
+    used: bool = False
+    """Whether the app observed anything; readings of the machine do not count."""
+    on_first_use: Callable[[], None] | None = None
+    """Called when it does so first."""
     reaper: Reaper = field(default_factory=Reaper)
     """Ends what was dropped."""
     _said: Once = field(default_factory=Once)
@@ -141,6 +145,8 @@ class Emitter:
             argument: the caller's word for the value.
             context: where the exemplar's trace is taken from; the current context by default.
         """
+        if spec.subsystem != "system":
+            self.use()
         try:
             number = metric_value(spec, value)
         except InvalidValueError as error:
@@ -171,6 +177,14 @@ class Emitter:
         self.write(m.TELEMETRY_INVALID, 1, {a.TELEMETRY_CALL: call})
         if self._said.first((call, argument)):
             _logger.warning(message)
+
+    def use(self) -> None:
+        """Take note that the app observes something."""
+        if not self.used:
+            self.used = True
+            if self.on_first_use is not None:
+                with shield("emitter.first_use", self.fault):
+                    self.on_first_use()
 
     def fault(self, place: str, _error: Exception) -> None:
         """Count a fault that was kept from the app."""

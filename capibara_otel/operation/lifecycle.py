@@ -146,6 +146,7 @@ class Operation(Told):
             return self
         with shield("operation.start", self.emitter.fault):
             clock = self.emitter.clock
+            self.emitter.use()
             around = live(parent)
             self._epoch = self.emitter.epoch
             self._started_ns = clock.time_ns() - ago_ns

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
 
+from capibara_otel.operation.threads import start_apart
+
 
 class Reaper:
     """A queue of things to do and the daemon thread that does them."""
@@ -28,7 +30,7 @@ class Reaper:
         if thread is None or not thread.is_alive():
             thread = threading.Thread(target=self._work, name="capibara-otel-reaper", daemon=True)
             self._thread = thread
-            thread.start()
+            start_apart(thread)
 
     def put(self, task: Callable[[], None]) -> None:
         """Note a task. Safe in a finalizer: neither call takes a lock that this thread may hold."""

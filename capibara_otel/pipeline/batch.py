@@ -99,6 +99,9 @@ class BatchQueue(Generic[T]):
         if batch_is_full:
             self._worker.wake()
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def ask_flush(self) -> int:
         """Have everything sent that is in the queue now; does not wait."""
         return self._worker.ask_flush()
@@ -198,7 +201,7 @@ class BatchSpans(SpanProcessor):
         """
         return self._queue.wait_flush(self._queue.ask_flush(), timeout_millis / 1000)
 
-    def shutdown(self, timeout_millis: int = 2_500) -> None:
+    def shutdown(self, timeout_millis: int = 2_000) -> None:
         """Send what is queued and refuse the rest.
 
         Args:
@@ -235,7 +238,7 @@ class BatchLogs(LogRecordProcessor):
         """Send what is queued; see `BatchSpans.force_flush`."""
         return self._queue.wait_flush(self._queue.ask_flush(), timeout_millis / 1000)
 
-    def shutdown(self, timeout_millis: int = 2_500) -> None:
+    def shutdown(self, timeout_millis: int = 2_000) -> None:
         """Send what is queued and refuse the rest; see `BatchSpans.shutdown`."""
         self._queue.close()
         self._queue.finish(timeout_millis / 1000)

@@ -31,16 +31,28 @@ class MetricsEndpoint:
         port: 0 picks a free one.
         path: of the page.
         token: what `Authorization: Bearer` must carry; None lets everyone read.
+        is_open: whether it listens at once; else `open` begins.
     """
 
-    def __init__(self, exposition: Exposition, *, host: str, port: int, path: str, token: str | None = None) -> None:
+    def __init__(
+        self,
+        exposition: Exposition,
+        *,
+        host: str,
+        port: int,
+        path: str,
+        token: str | None = None,
+        is_open: bool = True,
+    ) -> None:
         self.exposition: Final = exposition
         self.path: Final = path
         self._host: Final = host
         self._port: Final = port
         self._token: Final = None if token is None else token.encode()
         self._server: _Server | None = None
-        self._begin()
+        self._is_open = is_open
+        if is_open:
+            self._begin()
 
     @property
     def port(self) -> int | None:
@@ -53,6 +65,12 @@ class MetricsEndpoint:
             return True
         scheme, _, given = (authorization or "").partition(" ")
         return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+
+    def open(self) -> None:
+        """Begin to listen, if it does not yet."""
+        if not self._is_open:
+            self._is_open = True
+            self._begin()
 
     def close(self) -> None:
         """Stop listening."""

@@ -56,6 +56,8 @@ def start(
     metric_readers: Sequence[MetricReader] = (),
     set_global: bool = True,
     before_flush: Callable[[], object] | None = None,
+    is_used: Callable[[], bool] | None = None,
+    endpoint_is_open: bool = True,
 ) -> Providers:
     """Start the pipeline.
 
@@ -72,6 +74,7 @@ def start(
         metric_readers: read the same metrics as the export does.
         set_global: make the providers global. False builds own ones, whatever the app has set, and leaves its as is.
         before_flush: called before each flush and the shutdown, so that what waits elsewhere comes along.
+        endpoint_is_open: whether a metrics page on a port of its own is served at once.
 
     Raises:
         MissingExtraError: gRPC is asked for and not installed.
@@ -137,12 +140,13 @@ def start(
         resource=resource,
         exposition=exposition,
         health=health,
-        endpoint=None if is_disabled else _endpoint(settings, environ, exposition),
+        endpoint=None if is_disabled else _endpoint(settings, environ, exposition, is_open=endpoint_is_open),
         timeout_s=settings.shutdown_timeout,
         clock=clock,
         queues=[*spans, *records],
         pushes=pushes,
         before_flush=before_flush,
+        is_used=is_used,
         guests=_guests(apps, span_processors, log_processors, metric_readers),
         tell_fork=after_fork,
     )
@@ -208,7 +212,9 @@ def _guests(
     return Guests(flushes, [each.shutdown for each in guests]) if flushed else None
 
 
-def _endpoint(settings: Settings, environ: Mapping[str, str], exposition: Exposition) -> MetricsEndpoint | None:
+def _endpoint(
+    settings: Settings, environ: Mapping[str, str], exposition: Exposition, *, is_open: bool
+) -> MetricsEndpoint | None:
     host, port = settings.metrics_host, settings.metrics_port
     if port is None:
         if "prometheus" not in exporter_names("metrics", environ):
@@ -222,6 +228,7 @@ def _endpoint(settings: Settings, environ: Mapping[str, str], exposition: Exposi
         port=port,
         path=settings.metrics_path or "/metrics",
         token=None if token is None else token.get_secret_value(),
+        is_open=is_open,
     )
 
 

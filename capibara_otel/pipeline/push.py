@@ -90,7 +90,7 @@ class MetricPush(MetricReader):
         """
         return self.wait_flush(self.ask_flush(), timeout_millis / 1000)
 
-    def shutdown(self, timeout_millis: float = 2_500, **_: Any) -> None:
+    def shutdown(self, timeout_millis: float = 2_000, **_: Any) -> None:
         """Collect and send a last time.
 
         Args:

@@ -25,6 +25,10 @@ from capibara_otel.pipeline.shutdown import Deadline, Part, finish_all, flush_al
 
 logger: Final = logging.getLogger(__name__)
 
+_SOON_S: Final = 10.0
+"""A shutdown within these seconds after the app's end is part of that end."""
+_IDLE_S: Final = 0.2
+"""What a process that observed nothing may take to end."""
 _WORDS: Final[dict[Signal, tuple[str, str]]] = {
     "traces": ("span", "spans"),
     "metrics": ("metric point", "metric points"),
@@ -51,6 +55,7 @@ class Providers:
         guests: what others brought.
         tell_fork: told the resource of a forked child, in the child.
         before_flush: called before each flush and the shutdown, so that what waits elsewhere comes along.
+        is_used: tells whether the app observed anything.
     """
 
     tracer_provider: TracerProvider
@@ -67,12 +72,15 @@ class Providers:
     guests: Guests | None = None
     tell_fork: Callable[[Resource], object] = id
     before_flush: Callable[[], object] | None = None
+    is_used: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         self._parts: list[Part] = [*self.queues, *self.pushes, *([self.guests] if self.guests else [])]
         self._lock = threading.Lock()
         self._deadline: Deadline | None = None
+        self._last: tuple[float, Deadline] | None = None
         self._limit_s = self.timeout_s
+        self._is_idle = False
         self._dropped_before: dict[Signal, int] = {}
         self._finishing = False
         self._finished = threading.Event()
@@ -90,6 +98,17 @@ class Providers:
         self._gather()
         return flush_all(self._parts, Deadline(self.timeout_s if timeout_s is None else timeout_s, self.clock))
 
+    def flush_at_end(self) -> bool:
+        """Send now what waits, because the app has ended: a shutdown soon after has only what is left of the time.
+
+        Returns:
+            Whether all of it reached its receiver in time.
+        """
+        self._gather()
+        deadline = Deadline(self.timeout_s, self.clock)
+        self._last = self.clock(), deadline
+        return flush_all(self._parts, deadline)
+
     def begin_shutdown(self, timeout_s: float | None = None) -> bool:
         """Refuse further telemetry and send the rest, without waiting; `shutdown` waits.
 
@@ -103,12 +122,24 @@ class Providers:
             if self._deadline is not None:
                 return False
             self._limit_s = self.timeout_s if timeout_s is None else timeout_s
-            self._deadline = Deadline(self._limit_s, self.clock)
+            self._is_idle = timeout_s is None and self._nothing_to_wait_for()
+            self._deadline = Deadline(self._time_left() if timeout_s is None else timeout_s, self.clock)
         self._gather()
         self._dropped_before = {signal: self.health.dropped(signal) for signal in SIGNALS}
         for part in self._parts:
             part.close()
         return True
+
+    def _nothing_to_wait_for(self) -> bool:
+        """Tell whether this process only minds others, as a server's supervisor does."""
+        return self.is_used is not None and not self.is_used() and not any(len(queue) for queue in self.queues)
+
+    def _time_left(self) -> float:
+        if self._is_idle:
+            return min(_IDLE_S, self.timeout_s)
+        if self._last is not None and self.clock() - self._last[0] < _SOON_S:
+            return self._last[1].remaining()
+        return self.timeout_s
 
     @property
     def exports_logs(self) -> bool:
@@ -153,6 +184,7 @@ class Providers:
         self._finished = threading.Event()
         if self._deadline is not None:
             self._finished.set()
+        self._last = None
         self.health.after_fork()
         self.resource = resource_of_child(self.resource)
         self.tell_fork(self.resource)
@@ -162,7 +194,7 @@ class Providers:
             self.endpoint.after_fork()
 
     def _say_lost(self, lost: dict[Signal, int]) -> None:
-        if not any(lost.values()):
+        if self._is_idle or not any(lost.values()):
             return
         counts = [f"{items} {_WORDS[signal][items != 1]}" for signal, items in lost.items() if items]
         senders: list[BatchQueue[Any] | MetricPush] = [*self.queues, *self.pushes]

@@ -30,6 +30,7 @@ class CapibaraConfigurator:
         if _is_helper(sys.orig_argv):
             return
         try:
+            DEFAULT.opens_on_use = True  # a server's supervisor must not take the port from its workers
             DEFAULT.configure()
         except ConfigurationError as error:
             sys.stderr.write(f"{error}\nthe app runs without telemetry\n")

@@ -161,7 +161,7 @@ ORDINARY: dict[str, st.SearchStrategy[str]] = {
     "numbers": _numbers(),
     "uuids": st.uuids().map(str),
     "trace ids": st.uuids().map(lambda one: one.hex),
-    "span ids": st.integers(0, 2**64 - 1).map(lambda number: f"{number:016x}"),
+    "span ids": st.integers(0, 2**60 - 1).map(lambda number: f"{number:015x}f"),
     "traceparent": st.uuids().map(lambda one: f"00-{one.hex}-{one.hex[:16]}-01"),
     "hashes": st.binary(max_size=8).map(lambda data: hashlib.sha256(data).hexdigest()),
     "md5": st.binary(max_size=8).map(lambda data: hashlib.md5(data).hexdigest()),  # noqa: S324

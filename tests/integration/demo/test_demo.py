@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -204,18 +203,46 @@ class TestForms:
         assert said in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_a_backend_that_cannot_start(self, tmp_path: Path) -> None:
-        """Wrong settings in the environment are shown with the backend's own words, and exit code 1."""
+    @pytest.mark.parametrize(
+        ("arguments", "environment", "said"),
+        [
+            ([], {"OTEL_TRACES_SAMPLER_ARG": "lots", "OTEL_TRACES_SAMPLER": "traceidratio"}, "OTEL_TRACES_SAMPLER_ARG"),
+            (["--otlp", "localhost:4318"], {}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+            (["--docs", "{empty}"], {}, "{empty}"),
+        ],
+    )
+    def test_mistakes_are_found_before_anything_starts(
+        self, tmp_path: Path, arguments: list[str], environment: dict[str, str], said: str
+    ) -> None:
+        """Wrong settings and a folder without texts are said in a sentence, and exit code 2."""
         done = subprocess.run(
-            [*COMMAND, "--for", "2", "--port", str(_free_port())],
+            [*COMMAND, "--for", "2", *(argument.format(empty=tmp_path) for argument in arguments)],
             capture_output=True,
             text=True,
             timeout=60,
-            env={**ENVIRONMENT, "OTEL_TRACES_SAMPLER_ARG": "lots", "OTEL_TRACES_SAMPLER": "traceidratio"},
+            env={**ENVIRONMENT, **environment},
             check=False,
         )
 
-        assert done.returncode == 1
-        assert "OTEL_TRACES_SAMPLER_ARG" in done.stdout
-        log_folder = next(word for word in done.stdout.split() if "capibara-demo-" in word)
-        shutil.rmtree(log_folder)
+        assert done.returncode == 2
+        assert said.format(empty=tmp_path) in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_ended_though_interrupts_are_ignored(self) -> None:
+        """SIGTERM ends it where Ctrl-C is ignored, as in a script's background job."""
+        ignoring = (
+            "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", ignoring, *COMMAND, "--for", "60", "--port", str(_free_port())],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        ) as demo:
+            assert demo.stdout is not None
+            for line in demo.stdout:
+                if "ready after" in line:
+                    break
+            demo.terminate()
+            assert "interrupted" in demo.stdout.read()
+            assert demo.wait(20) == 130

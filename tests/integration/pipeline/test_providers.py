@@ -260,6 +260,18 @@ def test_a_disabled_sdk_stays_disabled(program: Run) -> None:
     assert receiver.attempts == 0
 
 
+def test_a_file_of_the_sdk_that_is_not_read_is_said(program: Run, tmp_path: Path) -> None:
+    """Who counts on `OTEL_CONFIG_FILE` learns that it does not hold here, unless its providers are set already."""
+    file = tmp_path / "otel.yaml"
+    file.write_text("file_format: '1.0'\n")
+    env = {"OTEL_CONFIG_FILE": str(file)}
+    ended = program("start(load_settings())", env).end()
+    assert ended.stderr == (
+        "OTEL_CONFIG_FILE is not read here; what it says does not hold for capibara_otel's providers\n"
+    )
+    assert program(APPS_OWN + "set_tracer(); set_meter(); set_logger(); begin()", env).end().stderr == ""
+
+
 def test_what_the_sdk_reads_keeps_working(program: Run) -> None:
     """Samplers, limits, propagators, temporality, aggregation and intervals are what `OTEL_*` says."""
     source = """

@@ -105,20 +105,28 @@ class TestReference:
 
     def test_metrics(self) -> None:
         """By subsystem: both names, kind, unit, labels and what it is; buckets of histograms."""
-        page = reference.metrics(_SMALL)
-
-        assert page.startswith("<!-- DO NOT EDIT. Written by `make gen`. -->\n\n# Metrics\n\n3 metrics.")
-        assert page.index("## x") < page.index("## y")
-        assert (
-            "| `capibara6_x_calls_total` | `capibara6.x.calls` | counter | `{call}` | "
-            "`capibara6_x_kind`, `capibara6_x_share` | Calls. |\n"
-        ) in page
-        assert (
-            "| `capibara6_x_time_seconds` | `capibara6.x.time` | histogram | `s` | `capibara6_x_kind` | Time. Legacy name. |\n"
-            in page
-        )
-        assert "| `capibara6_y_level_percent` | `capibara6.y.level` | gauge | `%` | none | Level. |\n" in page
-        assert "Buckets of `capibara6_x_time_seconds`: 0.5, 1.  \n" in page
+        assert reference.metrics(_SMALL).splitlines() == [
+            "<!-- DO NOT EDIT. Written by `make gen`. -->",
+            "",
+            "# Metrics",
+            "",
+            "3 metrics. The name in Prometheus is the same on `/metrics` and through the Collector.",
+            "",
+            "## x",
+            "",
+            "| Prometheus | OpenTelemetry | kind | unit | labels | what it is |",
+            "| --- | --- | --- | --- | --- | --- |",
+            "| `capibara6_x_time_seconds` | `capibara6.x.time` | histogram | `s` | `capibara6_x_kind` | Time. Legacy name. |",
+            "| `capibara6_x_calls_total` | `capibara6.x.calls` | counter | `{call}` | `capibara6_x_kind`, `capibara6_x_share` | Calls. |",
+            "",
+            "Buckets of `capibara6_x_time_seconds`: 0.5, 1.  ",
+            "",
+            "## y",
+            "",
+            "| Prometheus | OpenTelemetry | kind | unit | labels | what it is |",
+            "| --- | --- | --- | --- | --- | --- |",
+            "| `capibara6_y_level_percent` | `capibara6.y.level` | gauge | `%` | none | Level. |",
+        ]
 
     def test_every_metric_is_on_the_page(self) -> None:
         """No metric of the registry is left out."""
@@ -128,11 +136,19 @@ class TestReference:
 
     def test_attributes(self) -> None:
         """Name, constant, what it takes, whether it is bounded; a `|` does not break the table."""
-        page = reference.attributes(_SMALL)
-
-        assert '| `capibara6.x.kind` | `X_KIND` | `a`, `b` | yes | A "kind" \\ of a\\|b. |\n' in page
-        assert "| `capibara6.x.share` | `X_SHARE` | 0 ≤ double ≤ 0.5 | no | A share. |\n" in page
-        assert "| `x.header` | `X_HEADER` | string[], content | no | Headers. |\n" in page
+        assert reference.attributes(_SMALL).splitlines() == [
+            "<!-- DO NOT EDIT. Written by `make gen`. -->",
+            "",
+            "# Attributes",
+            "",
+            "Constants are in `capibara_otel.semconv.attributes`. Only bounded attributes become metric labels.",
+            "",
+            "| attribute | constant | takes | bounded | what it is |",
+            "| --- | --- | --- | --- | --- |",
+            '| `capibara6.x.kind` | `X_KIND` | `a`, `b` | yes | A "kind" \\ of a\\|b. |',
+            "| `capibara6.x.share` | `X_SHARE` | 0 ≤ double ≤ 0.5 | no | A share. |",
+            "| `x.header` | `X_HEADER` | string[], content | no | Headers. |",
+        ]
 
     def test_spans(self) -> None:
         """Kind, name, the metrics it moves, its attributes."""
@@ -143,10 +159,27 @@ class TestReference:
         )
 
     def test_settings(self) -> None:
-        """Every setting with its variable."""
-        page = reference.settings()
+        """Every setting with its variable, what it takes, its default and what it is."""
+        lines = reference.settings().splitlines()
 
-        assert all(f"| `{doc.name}` | `{doc.env}` |" in page for doc in describe())
+        assert lines[2] == "# Settings"
+        assert lines[6:8] == [
+            "| setting | variable | takes | default | what it is |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        assert lines[8:] == [
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+            for row in (
+                (
+                    f"`{doc.name}`",
+                    f"`{doc.env}`",
+                    doc.allowed or doc.type,
+                    f"`{doc.default}`" if doc.default else "none",
+                    doc.brief,
+                )
+                for doc in describe()
+            )
+        ]
 
     def test_the_command_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Every command with its help, whatever the terminal is like."""

@@ -349,6 +349,15 @@ class TestRedaction:
             "passages": 3,
         }
 
+    def test_ids_that_look_like_cards(self, cap: Capibara, capture: Capture) -> None:
+        """The id of a span may happen to be the number of a payment card; it stays what it is."""
+        span = NonRecordingSpan(SpanContext(0xAB, 0x4111111111111111, is_remote=False))
+        with attached(trace.set_span_in_context(span)):
+            cap.log.api.info("x", order_id="4111111111111111")
+
+        assert _line(capture)["span_id"] == "4111111111111111"
+        assert _line(capture)["metadata"] == {"order_id": "[redacted]"}
+
     def test_in_console_form(self, cap: Capibara, capture: Capture) -> None:
         """The form for people is redacted too."""
         cap.log.send_to(Output("console", stream=capture.stream, provider=capture.logger_provider))

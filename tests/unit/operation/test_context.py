@@ -31,12 +31,12 @@ def _search() -> None:
 @pytest.fixture(name="following")
 def _following() -> Iterator[None]:
     was = hasattr(ThreadPoolExecutor.submit, "_capibara_otel_original")
-    threads.follow_executors()
-    threads.follow_executors()
+    threads.follow_threads()
+    threads.follow_threads()
     yield
     if not was:
-        threads.forget_executors()
-        threads.forget_executors()
+        threads.forget_threads()
+        threads.forget_threads()
 
 
 class TestReach:

@@ -229,6 +229,9 @@ class TestApply:
         assert capture.attributes("optimization apply o")["capibara6.optimizations.improvement"] == share
         assert capture.value("capibara6.optimizations.improvement") == improved
         assert capture.value("capibara6.optimizations.regressions") == (not improved)
+        assert metrics(capture)["capibara6.optimizations.duration"] == [
+            point((1, 0.0), capibara6__optimizations__name="o")
+        ]
 
     def test_a_failure(self, cap: Capibara, capture: Capture) -> None:
         """An optimization that failed is counted with its kind."""

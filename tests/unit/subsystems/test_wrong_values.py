@@ -12,7 +12,7 @@ import pytest
 from capibara_otel.exceptions import UsageError
 from capibara_otel.sdk import Capibara
 from capibara_otel.testing import Capture
-from tests.support.calls import do
+from tests.support.calls import Hostile, do
 from tests.support.emitted import metrics, point, typed
 
 _LANGUAGES = "one of python, javascript, typescript, bash, r, java, go, rust, c, cpp, sql"
@@ -75,6 +75,7 @@ _WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("optimizations.cache_state", {"name": "c", "evicted": -2}, "optimizations.cache_state(evicted=-2)", "finite number ≥ 0, got int"),
     ("optimizations.batch", {"name": "b", "size": 2.0}, "optimizations.batch(size=2.0)", "int ≥ 0, got float"),
     ("optimizations.batch.waited", {"seconds": [0.1, -1]}, "optimizations.batch(seconds=-1)", "finite number ≥ 0, got int"),
+    ("optimizations.batch.waited", {"seconds": Hostile()}, "optimizations.batch(seconds=…)", "number or list of number ≥ 0, got Hostile"),
     ("optimizations.batch_wait", {"name": "b", "seconds": -1}, "optimizations.batch_wait(seconds=-1)", "finite number ≥ 0, got int"),
     ("optimizations.apply.improved", {"share": 1.5}, "optimizations.apply(share=1.5)", "number ≤ 1, got float"),
     ("business.query.satisfied", {"score": 0}, "business.query(score=0)", "number 1 to 5, got int"),
