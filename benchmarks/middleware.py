@@ -66,7 +66,8 @@ def ours(tracer_provider: Any, meter_provider: Any) -> App:
     """Return the app with our middleware."""
     emitter = Emitter()
     emitter.bind(tracer_provider, meter_provider)
-    return instrument(app(telemetry=OFF), api=Api(emitter))
+    observed: App = instrument(app(telemetry=OFF), api=Api(emitter))
+    return observed
 
 
 def contrib(tracer_provider: Any, meter_provider: Any) -> App | None:
@@ -89,7 +90,7 @@ def variants() -> dict[str, App]:
     unsampled = TracerProvider(sampler=ALWAYS_OFF)
     numbers = MeterProvider()
     native = {"tracer_provider": spans, "meter_provider": numbers, "logs": False, "operation_spans": False}
-    all_of_them = {
+    all_of_them: dict[str, App | None] = {
         "bare": app(telemetry=OFF),
         "ours, no providers": ours(NoOpTracerProvider(), NoOpMeterProvider()),
         "ours, metrics only": ours(NoOpTracerProvider(), numbers),

@@ -1,4 +1,4 @@
-"""Observability for LLM agent backends: metrics, traces, logs, costs and alerts joined by one trace id.
+"""Observability for LLM agent backends: metrics, traces and logs joined by one trace id.
 
 Two lines in an app::
 

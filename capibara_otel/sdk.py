@@ -200,7 +200,7 @@ class Capibara:
         conversation_id: str | int | None = None,
         agent: str | None = None,
     ) -> Iterator[None]:
-        """Say who the work in this block is for: it is on every span, log line and cost beneath, never on metrics.
+        """Say who the work in this block is for: it is on every span and log line beneath, never on metrics.
 
         It follows tasks, `asyncio.to_thread` and `ThreadPoolExecutor`; inner blocks add to outer ones.
 
@@ -317,6 +317,8 @@ class Capibara:
         self._lock = threading.RLock()
         self.emitter.epoch += 1
         self.emitter.reaper.renew()
+        if self.providers is not None:
+            self.emitter.reaper.ensure()
         self.optimizations.rates.clear()
         if self._logs is not None:
             self._logs.output.renew()
@@ -334,7 +336,8 @@ class _Lifecycle:
         import asyncio  # noqa: PLC0415 - only where a loop runs already
 
         self._instance.emitter.use()
-        if self._instance.settings is not None and self._instance.settings.system_interval:
+        watched = self._lag is not None and not self._lag.done()
+        if not watched and self._instance.settings is not None and self._instance.settings.system_interval:
             self._lag = asyncio.get_running_loop().create_task(self._instance.system.watch_event_loop())
 
     async def shutdown(self) -> None:

@@ -34,7 +34,7 @@ BY_THE_PIPELINE = {
 
 
 def _everything() -> None:
-    """Call every helper with every argument it has."""
+    """Open every operation and tell it all that can be told; `record_…` calls go through the same code."""
     with cap.context(user_id="u", session_id="s", tenant="t", request_id="r", conversation_id="c", agent="researcher"):
         _api()
         _routing_and_ace()

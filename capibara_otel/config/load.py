@@ -21,7 +21,9 @@ from capibara_otel.exceptions import ConfigurationError
 _OTHER_VARIABLES: Final = (CONFIG_VARIABLE, "CAPIBARA_RAISE")
 # What Kubernetes sets for a service whose name begins with `capibara-`.
 _SERVICE_LINK: Final = re.compile(r".*_(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)?)")
-_SECRET: Final = frozenset({"metrics_token"})
+_SECRET: Final = frozenset(
+    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+)
 
 
 def load_settings(**arguments: Any) -> Settings:

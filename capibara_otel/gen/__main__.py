@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.check:
         differing = stale(files, options.root)
         for path in differing:
-            sys.stderr.write(f"{path} differs from what the registry says: run `make gen` and commit the result\n")
+            sys.stderr.write(f"{path} is out of date: run `make gen` and commit the result\n")
         return 1 if differing else 0
     for path, text in files.items():
         target = options.root / path

@@ -44,7 +44,7 @@ class CanonicalLines:
                 record.name,
                 event_name=record.spec.type,
                 duration_ms=round(record.duration_s * 1000, 3),
-                exc_info=record.exception,
+                exc_info=record.exception if record.outcome in FAILURES else None,
                 **named(record.context),
                 **record.attributes,
             )

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
-from opentelemetry._logs import LoggerProvider, LogRecord, get_logger_provider
+from opentelemetry._logs import Logger, LoggerProvider, LogRecord, get_logger_provider
 
 from capibara_otel._safety import shield
-from capibara_otel.logs.categories import LogLevel
+from capibara_otel.logs.categories import Category, LogLevel
 from capibara_otel.semconv import attributes as a
 
 Format: TypeAlias = Literal["auto", "json", "console"]
@@ -49,7 +49,8 @@ class Output:
     ) -> None:
         self.level = level
         self._stream = stream
-        self._provider = provider
+        # Made beforehand: the SDK takes a lock to make one, which a signal's handler that logs might wait for.
+        self._loggers = {} if provider is None else {category: _logger(provider, category) for category in Category}
         self._form = form
         self._colours = colours
         self._lock = threading.RLock()  # a signal's handler may log while its own thread is writing
@@ -85,13 +86,14 @@ class Output:
         return (terminal and "NO_COLOR" not in os.environ) if self._colours is None else self._colours
 
     def _to_provider(self, line: Mapping[str, Any]) -> None:
-        provider = self._provider or get_logger_provider()
+        category = line["category"]
+        logger = self._loggers.get(category) or _logger(get_logger_provider(), category)
         level = LogLevel(line["level"])
         attributes = {name: line[key] for key, name in _ATTRIBUTES.items() if key in line}
         attributes |= {f"exception.{key}": value for key, value in line.get("exception", {}).items()}
         attributes |= {key: line[key] for key in ("category", "component", "duration_ms") if key in line}
         attributes |= line.get("metadata", {})
-        provider.get_logger(f"capibara_otel.{line['category']}").emit(
+        logger.emit(
             LogRecord(
                 timestamp=line["timestamp_ns"],
                 severity_number=level.severity,
@@ -101,6 +103,10 @@ class Output:
                 event_name=line.get("event"),
             )
         )
+
+
+def _logger(provider: LoggerProvider, category: str) -> Logger:
+    return provider.get_logger(f"capibara_otel.{category}")
 
 
 def _json(line: Mapping[str, Any]) -> str:

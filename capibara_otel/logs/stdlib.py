@@ -6,7 +6,7 @@ import logging
 import traceback
 from typing import Any, Final
 
-from opentelemetry._logs import LoggerProvider, LogRecord, get_logger_provider
+from opentelemetry._logs import Logger, LoggerProvider, LogRecord, get_logger_provider
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 
 from capibara_otel._safety import shield
@@ -30,15 +30,15 @@ class OtlpHandler(logging.Handler):
     def __init__(self, provider: LoggerProvider | None = None, level: int = logging.INFO) -> None:
         super().__init__(level)
         self._provider = provider
+        self._loggers: dict[str, Logger] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record."""
         if record.name.startswith(_OWN) or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
             return
         with shield("logs.stdlib"):
-            provider = self._provider or get_logger_provider()
             level = level_of(record.levelno)
-            provider.get_logger(record.name).emit(
+            self._logger(record.name).emit(
                 LogRecord(
                     timestamp=int(record.created * 1e9),
                     severity_number=level.severity,
@@ -47,6 +47,12 @@ class OtlpHandler(logging.Handler):
                     attributes=_attributes(record),
                 )
             )
+
+    def _logger(self, name: str) -> Logger:
+        if self._provider is None:
+            return get_logger_provider().get_logger(name)
+        known = self._loggers.get(name)
+        return self._loggers.setdefault(name, self._provider.get_logger(name)) if known is None else known
 
 
 def _attributes(record: logging.LogRecord) -> dict[str, Any]:

@@ -6,6 +6,8 @@ Both stand in the OpenTelemetry context, so they follow `await`, tasks, `asyncio
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,13 +43,23 @@ class Mark:
         operation: whose context it is, if an operation's.
     """
 
-    __slots__ = ("_context", "active", "operation", "previous")
+    __slots__ = ("_context", "active", "operation", "owner", "previous")
 
     def __init__(self, previous: Context, operation: weakref.ref[Operation] | None = None) -> None:
         self.operation = operation
         self.previous = previous
         self.active = True
+        self.owner = _here() if operation is None else None
         self._context: weakref.ref[Context] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether to pass over it here.
+
+        An operation that ended is over everywhere. A `context()` block is over only for the task or thread that ran
+        it: work that was begun in it is still for whom it was for.
+        """
+        return not self.active and (self.owner is None or self.owner == _here())
 
     def enclose(self, context: Context) -> Context:
         """Return the context with this mark in it, and remember which one it is."""
@@ -60,6 +72,15 @@ class Mark:
     def owns(self, context: Context) -> bool:
         """Tell whether that very context is its own, not one derived from it."""
         return self._context is not None and self._context() is context
+
+
+def _here() -> tuple[int, int]:
+    """Return what tells this task, or this thread outside of tasks, from others."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), id(task)
 
 
 class Place:
@@ -103,7 +124,7 @@ def live(context: Context | None = None) -> Context:
     names them.
     """
     current = otel.get_current() if context is None else context
-    while isinstance(mark := otel.get_value(_MARK, current), Mark) and not mark.active and mark.owns(current):
+    while isinstance(mark := otel.get_value(_MARK, current), Mark) and mark.over and mark.owns(current):
         current = mark.previous
     return current
 

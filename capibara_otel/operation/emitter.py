@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, Final, Literal, TypeAlias
 
 from opentelemetry import metrics, trace
@@ -35,6 +37,10 @@ from capibara_otel.semconv.specs import MetricSpec
 SCOPE: Final = "capibara_otel"
 GenAiMetrics: TypeAlias = Literal["latest", "legacy", "both"]
 
+_OURS: Final = "capibara_otel."
+_TOLD: Final = frozenset({"fail", "ended"})
+"""What every operation can be told, whatever its subsystem."""
+_SUBSYSTEMS: Final = "capibara_otel.subsystems."
 _logger: Final = logging.getLogger(SCOPE)
 
 
@@ -168,6 +174,7 @@ class Emitter:
         Raises:
             UsageError: in a test run, so that the mistake is found there.
         """
+        call = _as_called(call)
         message = (
             f"capibara_otel: cap.{call}({argument}={shown(value)}) expects {expected}, got {type(value).__name__}; "
             "the value was left out (counted in capibara6_telemetry_invalid_total)"
@@ -189,3 +196,26 @@ class Emitter:
     def fault(self, place: str, _error: Exception) -> None:
         """Count a fault that was kept from the app."""
         self.instruments.record(m.TELEMETRY_ERRORS, 1, {a.TELEMETRY_PLACE: place})
+
+
+def _as_called(call: str) -> str:
+    """Return the helper that the developer called: `rag.record_search`, or `rag.search.found` on an operation.
+
+    A value is judged several frames below the helper it was given to; the outermost frame of a subsystem's file is
+    that helper. The stack is read only when a value is wrong.
+
+    Args:
+        call: the verb under which the value is judged, such as `rag.search`.
+    """
+    helper = ""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to the stack
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_OURS):
+        module, name = str(frame.f_globals["__name__"]), frame.f_code.co_name
+        if (module.startswith(_SUBSYSTEMS) and not name.startswith("_")) or name in _TOLD:
+            helper = frame.f_code.co_qualname
+        frame = frame.f_back
+    owner, _, method = helper.rpartition(".")
+    noun, _, verb = call.partition(".")
+    if not method or method == verb:
+        return call
+    return f"{noun}.{method}" if owner.lower() == noun else f"{call}.{method}"

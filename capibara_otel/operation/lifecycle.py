@@ -23,8 +23,9 @@ from capibara_otel.operation.streams import stream, stream_async
 from capibara_otel.operation.told import Measurement, Told
 from capibara_otel.operation.values import InvalidValueError, given, metric_value
 from capibara_otel.semconv import attributes as a
-from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv.specs import MetricSpec, SpanSpec
+
+_ANY_DURATION: Final = MetricSpec("duration", "histogram", "s", "Judges durations that no metric takes.", "")
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -210,7 +211,8 @@ class Operation(Told):
                 self._conclude(error, duration_ns)
         finally:
             self._leave()
-            self._span.end(self._started_ns + duration_ns)
+            with shield("operation.span", self.emitter.fault):
+                self._span.end(self._started_ns + duration_ns)
 
     def _leave(self) -> None:
         if self._place is not None:
@@ -255,7 +257,7 @@ class Operation(Told):
         record = OperationRecord(
             spec=self.spec,
             name=self.name,
-            attributes=MappingProxyType(self._attributes),
+            attributes=MappingProxyType(dict(self._attributes)),
             context=who(self.context),
             measurements=tuple((metric, number) for metric, number, _ in self._measurements),
             start_ns=self._started_ns,
@@ -283,7 +285,7 @@ class Operation(Told):
         """
         call = self.spec.call
         try:
-            seconds = metric_value(self.spec.duration or m.API_REQUEST_DURATION, duration_s)
+            seconds = metric_value(self.spec.duration or _ANY_DURATION, duration_s)
         except InvalidValueError as fault:
             self.emitter.invalid(call, "duration_s", fault.expected, duration_s)
             return

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
 
+from capibara_otel._safety import shield
 from capibara_otel.operation.threads import start_apart
 
 
@@ -21,7 +22,7 @@ class Reaper:
     def __init__(self) -> None:
         self._todo: Final[deque[Callable[[], None]]] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
-        self._busy = threading.Lock()
+        self._busy = threading.RLock()
         self._thread: threading.Thread | None = None
 
     def ensure(self) -> None:
@@ -41,13 +42,15 @@ class Reaper:
         """Do all that is noted, now and here."""
         with self._busy:
             while self._todo:
-                self._todo.popleft()()
+                task = self._todo.popleft()
+                with shield("operation.reaper"):
+                    task()
 
     def renew(self) -> None:
         """Begin anew in a forked process: no thread, nothing to do, no lock held."""
         self._todo.clear()
         self._bell = SimpleQueue()
-        self._busy = threading.Lock()
+        self._busy = threading.RLock()
         self._thread = None
 
     def _work(self) -> None:

@@ -75,7 +75,7 @@ class BatchQueue(Generic[T]):
         self._limits: Final = limits
         self._health: Final = health
         self._clock: Final = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._items: deque[T] = deque()
         self._in_flight = 0
         self._closed = False
@@ -138,7 +138,7 @@ class BatchQueue(Generic[T]):
 
     def after_fork(self) -> None:
         """Start empty in a forked child, with an exporter of its own."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._items.clear()
         self._in_flight = 0
         self._outlet.after_fork()

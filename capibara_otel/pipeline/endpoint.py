@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import socket
 import sys
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from capibara_otel._safety import Once
 from capibara_otel.pipeline.exposition import Exposition, Page
+from capibara_otel.pipeline.token import admits
 
 logger: Final = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class MetricsEndpoint:
         self.path: Final = path
         self._host: Final = host
         self._port: Final = port
-        self._token: Final = None if token is None else token.encode()
+        self._token: Final = token
         self._server: _Server | None = None
         self._is_open = is_open
         if is_open:
@@ -61,10 +61,7 @@ class MetricsEndpoint:
 
     def admits(self, authorization: str | None) -> bool:
         """Tell whether a request with this `Authorization` header may read the page."""
-        if self._token is None:
-            return True
-        scheme, _, given = (authorization or "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+        return admits(self._token, authorization)
 
     def open(self) -> None:
         """Begin to listen, if it does not yet."""

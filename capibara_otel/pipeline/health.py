@@ -35,7 +35,7 @@ class Health:
     """Counts of one pipeline. Spans, log records and metric points are all items."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._exported: Counter[Signal] = Counter()
         self._dropped: Counter[tuple[Signal, Reason]] = Counter()
         self._signals: set[Signal] = set()
@@ -98,7 +98,7 @@ class Health:
 
     def after_fork(self) -> None:
         """Count from zero in a forked child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._exported.clear()
         self._dropped.clear()
 

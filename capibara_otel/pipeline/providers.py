@@ -74,6 +74,7 @@ def start(
         metric_readers: read the same metrics as the export does.
         set_global: make the providers global. False builds own ones, whatever the app has set, and leaves its as is.
         before_flush: called before each flush and the shutdown, so that what waits elsewhere comes along.
+        is_used: tells whether the app observed anything; if not, the process's end waits for hardly anything.
         endpoint_is_open: whether a metrics page on a port of its own is served at once.
 
     Raises:

@@ -45,7 +45,7 @@ class Worker:
         self._begin()
 
     def _begin(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition(threading.RLock())
         self._woken = False
         self._asked = 0
         self._answered = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+from opentelemetry import context as otel
 from opentelemetry.util.types import AttributeValue
 
 from capibara_otel.operation import Emitter, Operation, current_operation
@@ -17,6 +18,10 @@ from capibara_otel.semconv import spans
 _METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 _OTHER: Final = "_OTHER"
 _SERVER_ERROR: Final = 500
+
+
+OBSERVED: Final = otel.create_key("capibara_otel.api.observed")
+"""Set in the context of a request that the middleware observes, also after its last byte."""
 
 
 class Served(Operation):
@@ -156,7 +161,7 @@ class Api:
             request_size: bytes of the body.
             response_size: bytes of the body.
         """
-        if isinstance(current_operation(), Served):
+        if otel.get_value(OBSERVED) or isinstance(current_operation(), Served):
             return
         request = self.request(method=method)
         request.routed(route)

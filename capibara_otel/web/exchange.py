@@ -13,7 +13,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from capibara_otel.operation import current_operation, with_who
 from capibara_otel.semconv import attributes as a
-from capibara_otel.subsystems.api import Served
+from capibara_otel.subsystems.api import OBSERVED, Served
 from capibara_otel.web import routes
 from capibara_otel.web.asgi import FASTAPI_RECORD, SEEN, STARLETTE_SEEN, Message, Receive, Scope, Send
 from capibara_otel.web.headers import GETTER, REQUEST_ID, RequestHeaders, clean_query, client_of, redacted, with_headers
@@ -21,7 +21,6 @@ from capibara_otel.web.native import forget, native_records
 from capibara_otel.web.setup import Setup
 
 _S = TypeVar("_S", bound=Served)
-_INSIDE: Final = otel.create_key("capibara_otel.web.inside")
 
 
 class Exchange(ABC, Generic[_S]):
@@ -81,7 +80,7 @@ class Exchange(ABC, Generic[_S]):
         if self.adopted is not None:
             self.adopted.set_attributes(self.operation.attributes)
         # A context of its own, not the operation's: what still runs when that has ended stays in its trace.
-        inside = Context({**self.operation.context, _INSIDE: True, **self._claim()})
+        inside = Context({**self.operation.context, OBSERVED: True, **self._claim()})
         otel.attach(inside)
         return inside
 

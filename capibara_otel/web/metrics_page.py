@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from http import HTTPStatus
 from typing import Final
 
 from capibara_otel._safety import shield
+from capibara_otel.pipeline.token import admits
 from capibara_otel.web.asgi import Receive, Scope, Send
 from capibara_otel.web.headers import RequestHeaders
 from capibara_otel.web.options import MetricsPage
@@ -16,7 +16,7 @@ _METHODS: Final = frozenset({"GET", "HEAD"})
 _PLAIN: Final = b"text/plain; charset=utf-8"
 
 
-class MetricsEndpoint:
+class AppMetricsPage:
     """An ASGI app of one page.
 
     Args:
@@ -27,7 +27,7 @@ class MetricsEndpoint:
 
     def __init__(self, page: MetricsPage, token: str | None, guard: shield) -> None:
         self._page: Final = page
-        self._credentials: Final = f"Bearer {token}".encode() if token else b""
+        self._token: Final = token
         self._guard: Final = guard
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
@@ -36,8 +36,7 @@ class MetricsEndpoint:
         if scope["method"] not in _METHODS:
             await _answer(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, extra=[(b"allow", b"GET, HEAD")])
             return
-        given = (headers.get(b"authorization") or "").encode("latin-1")
-        if self._credentials and not hmac.compare_digest(given, self._credentials):
+        if not admits(self._token, headers.get(b"authorization")):
             await _answer(scope, send, HTTPStatus.UNAUTHORIZED, extra=[(b"www-authenticate", b"Bearer")])
             return
         with self._guard:

@@ -14,7 +14,7 @@ from capibara_otel.web import routes
 from capibara_otel.web.asgi import FASTAPI_RECORD, SEEN, STARLETTE_SEEN, ASGIApp, Receive, Scope, Send
 from capibara_otel.web.contrib import Contrib
 from capibara_otel.web.lifespan import Lifespan
-from capibara_otel.web.metrics_page import MetricsEndpoint
+from capibara_otel.web.metrics_page import AppMetricsPage
 from capibara_otel.web.options import Lifecycle, MetricsPage, WebOptions
 from capibara_otel.web.request import HttpExchange
 from capibara_otel.web.setup import Setup
@@ -61,7 +61,7 @@ class CapibaraMiddleware:
         self._contrib: Final = Contrib(app if target is None else target)
         self._lifecycle: Final = lifecycle
         self._metrics_path: Final = chosen.metrics_path if page is not None else ""
-        self._metrics = None if page is None else MetricsEndpoint(page, chosen.metrics_token, self._setup.guard)
+        self._metrics = None if page is None else AppMetricsPage(page, chosen.metrics_token, self._setup.guard)
         self._warned = False
         self.closed = False
         """Whether it only passes requests on."""

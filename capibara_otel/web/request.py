@@ -61,6 +61,7 @@ class HttpExchange(Exchange[Request]):
         if not self._handed_over or self._complete:
             await self._deliver(message)
             return
+        self._gone = self._gone or _server_saw_leaving(self._receive)
         here = otel.get_current()
         otel.attach(self.outside)
         try:
@@ -199,3 +200,12 @@ class HttpExchange(Exchange[Request]):
             known = self.route(self._status)
             self.operation.routed(known)
         return known if isinstance(known, str) else None
+
+
+def _server_saw_leaving(receive: Receive) -> bool:
+    """Tell whether the server knows already that the client has gone.
+
+    An app that never receives again is not told, and uvicorn drops what is sent then without a word; the object behind
+    its `receive` knows. Asking by receiving would cost every request a task.
+    """
+    return bool(getattr(getattr(receive, "__self__", None), "disconnected", False))

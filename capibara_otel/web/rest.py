@@ -15,7 +15,8 @@ from capibara_otel.operation import Operation
 from capibara_otel.web.setup import Setup
 
 _WORTH_TELLING_NS: Final = 1_000_000
-_opening: Final = threading.RLock()
+_WORTH_TELLING_BLOCKED_NS: Final = 10_000_000
+"""For what never waited: less may be the machine's doing, more is a task that blocks the event loop."""
 
 
 class Rest(Span):
@@ -23,7 +24,7 @@ class Rest(Span):
 
     Most apps return at once after the last byte, and a span for that would say nothing. So the rest has a span when
     something asks for it, which starting a span or writing a log line in there does, when it fails, or when it waits
-    and takes a millisecond or more. A span that begins late still has its right start.
+    and takes a millisecond or more, or blocks the event loop for ten. A span that begins late still has its right start.
 
     Args:
         setup: opens the operation.
@@ -40,6 +41,7 @@ class Rest(Span):
         self._began_ns: Final = setup.emitter.clock.monotonic_ns()
         self._operation: Operation | None = None
         self._over = False
+        self._opening = threading.RLock()
         self.waited = False
         """Whether the app gave up control since."""
 
@@ -53,9 +55,9 @@ class Rest(Span):
         Args:
             error: what ended it.
         """
-        with _opening:
+        with self._opening:
             elapsed_ns = self._elapsed_ns()
-            worth = self.waited and elapsed_ns >= _WORTH_TELLING_NS
+            worth = elapsed_ns >= (_WORTH_TELLING_NS if self.waited else _WORTH_TELLING_BLOCKED_NS)
             operation = self._opened() if error is not None or worth else self._operation
             self._over = True
         if operation is not None:
@@ -74,7 +76,7 @@ class Rest(Span):
 
     @property
     def _span(self) -> Span:
-        with _opening:
+        with self._opening:
             if self._over and self._operation is None:  # a task that outlives it
                 return self._request
             return self._opened().span

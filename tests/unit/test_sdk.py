@@ -171,3 +171,65 @@ def test_instances_are_apart(capture: Capture, caplog: pytest.LogCaptureFixture)
 
     assert capture.spans == ()
     assert DEFAULT.current() is None
+
+
+def test_a_child_records_what_it_drops() -> None:
+    """In a forked child a dropped generator is recorded without any flush."""
+    done = _python(
+        """
+        import os, time
+        import capibara_otel as cap
+
+        cap.configure(system_interval=0)
+
+        @cap.rag.search(index="docs")
+        def words():
+            yield 1
+
+        child = os.fork()
+        if child == 0:
+            generator = words()
+            next(generator)
+            generator.close()
+            until = time.monotonic() + 5
+            page = cap.sdk.DEFAULT.providers.exposition.render
+            while b"capibara6_rag_searches_total" not in page().body and time.monotonic() < until:
+                time.sleep(0.01)
+            os._exit(0 if b"abandoned" in page().body else 3)
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_signal_handler_may_log() -> None:
+    """A handler that logs while the same thread hands a line to the exporter waits for nothing."""
+    done = _python(
+        """
+        import signal, time
+        import capibara_otel as cap
+
+        cap.configure(system_interval=0, shutdown_timeout=0.1)
+        handled = 0
+
+        def handle(*_):
+            global handled
+            handled += 1
+            cap.log.system.warning("tick")
+            if handled < 300:
+                signal.setitimer(signal.ITIMER_REAL, 0.001)
+
+        signal.signal(signal.SIGALRM, handle)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        until = time.monotonic() + 30
+        while handled < 300 and time.monotonic() < until:
+            cap.log.system.warning("work")
+            with cap.rag.search(index="work"):
+                pass
+        assert handled >= 300, handled
+        """,
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from opentelemetry import trace
 from websockets.sync.client import connect
 
 import capibara_otel as cap
 from capibara_otel.operation import current_operation, who
-from capibara_otel.testing import Capture
+from capibara_otel.sdk import DEFAULT
+from capibara_otel.testing import Capture, FakeClock
 from capibara_otel.web import instrument, uninstrument
 from tests.integration.web.servers import Http, Loop, connection, read_until, served, vanish, wait_for
 
 GET = b"GET %s HTTP/1.1\r\nHost: api.test\r\n\r\n"
 
 
-def build() -> FastAPI:
+def build() -> FastAPI:  # noqa: C901 - a list of routes
     """Return an app whose handlers say who they are for."""
     app = FastAPI()
 
@@ -40,6 +42,26 @@ def build() -> FastAPI:
         await request.body()
         with cap.context(user_id=name), cap.rag.search(index=name):
             return name
+
+    @app.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(0.3)
+        return "late"
+
+    @app.get("/slow/sync")
+    def slow_sync() -> str:
+        time.sleep(0.3)
+        return "late"
+
+    @app.get("/blocking")
+    async def blocking(tasks: BackgroundTasks) -> str:
+        async def block() -> None:
+            clock = DEFAULT.emitter.clock
+            assert isinstance(clock, FakeClock)
+            clock.advance(0.05)  # without giving up control
+
+        tasks.add_task(block)
+        return "done"
 
     @app.get("/empty", status_code=204)
     async def empty() -> Response:
@@ -96,6 +118,28 @@ def test_a_client_that_leaves_in_mid_stream(capture: Capture, port: int, leave: 
     assert span.attributes["http.response.body.size"] >= 1000
     assert "error.type" not in span.attributes
     assert capture.value("capibara6.api.disconnects", {"http.route": "/endless"}) == 1
+
+
+@pytest.mark.parametrize("path", ["/slow", "/slow/sync"])
+def test_a_client_that_leaves_before_the_answer(capture: Capture, port: int, path: str) -> None:
+    """A client that gives up while a handler works, which never looks at it, is disconnected, not a success."""
+    with connection(port) as connected:
+        connected.sendall(GET % path.encode())
+        wait_for(lambda: capture.value("capibara6.api.requests.active") == 1)
+        vanish(connected)
+        [span] = ended(capture, f"GET {path}")
+
+    assert span.attributes["capibara6.outcome"] == "disconnected"
+    assert capture.value("capibara6.api.disconnects", {"http.route": path}) == 1
+
+
+def test_a_task_that_blocks_the_loop_is_seen(capture: Capture, port: int) -> None:
+    """A background task that never waits has its own time, apart from the request's."""
+    assert httpx.get(f"http://127.0.0.1:{port}/blocking").text == '"done"'
+    [span] = ended(capture, "background /blocking")
+
+    assert span.parent is not None
+    assert capture.value("capibara6.api.background.duration", {"http.route": "/blocking"}) == 1
 
 
 def test_a_client_that_leaves_during_its_upload(capture: Capture, port: int) -> None:

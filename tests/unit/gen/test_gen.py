@@ -226,8 +226,8 @@ class TestCommand:
 
         assert gen.main(["--root", str(tmp_path), "--check"]) == 1
         assert capsys.readouterr().err == (
-            "capibara_otel/semconv/spans.py differs from what the registry says: run `make gen` and commit the result\n"
-            "docs/reference/spans.md differs from what the registry says: run `make gen` and commit the result\n"
+            "capibara_otel/semconv/spans.py is out of date: run `make gen` and commit the result\n"
+            "docs/reference/spans.md is out of date: run `make gen` and commit the result\n"
         )
         assert not missing.exists()
         assert stale(generated(_REGISTRY), tmp_path) == ["capibara_otel/semconv/spans.py", "docs/reference/spans.md"]

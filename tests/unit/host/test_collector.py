@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from capibara_otel._safety import Once, shield
 from capibara_otel.host import Collector
 from capibara_otel.host.gc_watch import GcWatch
 from capibara_otel.host.readings import Readings
@@ -257,6 +258,7 @@ class TestCollector:
     ) -> None:
         """A reading that fails every time is said once, and the thread goes on reading the others."""
         monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        monkeypatch.setattr(shield, "_said", Once())
         times: list[float] = []
 
         def broken() -> None:
@@ -331,6 +333,34 @@ class TestGarbageCollections:
         assert capture.value("capibara6.gc.objects.collected", {"cpython.gc.generation": 1}) == 4
         (duration,) = capture.points("capibara6.gc.duration")
         assert duration.sum == pytest.approx(1e-6)  # type: ignore[union-attr]
+
+    def test_a_clock_that_goes_back(self, cap: Capibara, capture: Capture) -> None:
+        """A collection never takes less than no time."""
+        now = iter((2000, 1000))
+        watch = GcWatch(lambda: next(now))
+        watch._note("start", {"generation": 0, "collected": 0})
+        watch._note("stop", {"generation": 0, "collected": 0})
+        watch.tell(cap.system)
+
+        (duration,) = capture.points("capibara6.gc.duration")
+        assert duration.sum == 0  # type: ignore[union-attr]
+
+    def test_telling_that_fails(
+        self, collector: Collector, cap: Capibara, capture: Capture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What cannot be recorded is a fault of this place, and the readings are there."""
+        monkeypatch.setenv("CAPIBARA_RAISE", "0")
+
+        def broken(*_: object) -> None:
+            raise LookupError
+
+        monkeypatch.setattr(cap.system, "record_gc", broken)
+        collector._gc._note("start", {"generation": 0, "collected": 0})
+        collector._gc._note("stop", {"generation": 0, "collected": 0})
+        collector.collect()
+
+        assert capture.value(_ERRORS, {"capibara6.telemetry.place": "system.gc"}) == 1
+        assert "capibara6.process.uptime" in capture.metric_names
 
     def test_what_is_noted_is_bounded(self, cap: Capibara, capture: Capture) -> None:
         """If nobody asks for hours, the oldest notes go."""

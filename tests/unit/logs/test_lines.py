@@ -14,6 +14,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
+from capibara_otel._safety import Once, shield
 from capibara_otel.logs import Category, LogLevel, Logs, Output
 from capibara_otel.logs.categories import level_of
 from capibara_otel.operation import attached
@@ -228,6 +229,7 @@ class TestFields:
             "line": "a\nb",
         }
         assert len(capture.lines) == 1
+        assert "é" in capture.lines[0]
 
     def test_a_message_that_is_no_text(self, cap: Capibara, capture: Capture) -> None:
         """Anything may be the message."""
@@ -389,6 +391,7 @@ class TestHarmlessness:
     ) -> None:
         """A line that cannot be finished is dropped and said once; nothing reaches the caller."""
         monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        monkeypatch.setattr(shield, "_said", Once())
 
         def broken() -> int:
             raise OSError("no clock")

@@ -18,6 +18,7 @@ from opentelemetry import trace
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
+from capibara_otel._safety import Once, shield
 from capibara_otel.logs import LogLevel, Logs, Output
 from capibara_otel.operation import attached
 from capibara_otel.sdk import Capibara
@@ -178,6 +179,7 @@ class TestStreams:
     ) -> None:
         """A stream that fails costs its own lines only: OpenTelemetry still gets them, and it is said once."""
         monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        monkeypatch.setattr(shield, "_said", Once())
 
         class Broken(io.StringIO):
             def write(self, _: str) -> int:

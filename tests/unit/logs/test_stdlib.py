@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_current, set_value
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
+from capibara_otel._safety import Once, shield
 from capibara_otel.logs.stdlib import OtlpHandler
 from capibara_otel.operation import attached
 from capibara_otel.testing import Capture
@@ -81,19 +84,36 @@ def test_lines_below_its_level_are_not_sent(logger: logging.Logger, capture: Cap
 
 
 def test_exceptions(logger: logging.Logger, capture: Capture) -> None:
-    """An exception is three attributes of the conventions, its class with its module."""
-
-    class Late(Exception):  # noqa: N818 - no error of ours
-        pass
-
-    logger.error("failed", exc_info=Late("by 2 h"))
+    """An exception is three attributes of the conventions, with the whole traceback."""
+    expected = ("", "")
+    try:
+        json.loads("{")
+    except ValueError as error:
+        logger.exception("failed")
+        expected = (str(error), traceback.format_exc())
     attributes = _record(capture).attributes or {}
 
-    assert str(attributes["exception.type"]).endswith("test_exceptions.<locals>.Late")
-    assert attributes["exception.message"] == "by 2 h"
-    assert str(attributes["exception.stacktrace"]).endswith("Late: by 2 h\n")
+    assert attributes["exception.type"] == "json.decoder.JSONDecodeError"
+    assert (attributes["exception.message"], attributes["exception.stacktrace"]) == expected
     assert "exc_info" not in attributes
     assert "exc_text" not in attributes
+
+
+def test_what_every_record_has_is_no_field(capture: Capture) -> None:
+    """Only what a caller added becomes an attribute, on newer Pythons and after other handlers too."""
+    given = {
+        "name": "app",
+        "levelno": 40,
+        "msg": "x",
+        "taskName": "Task-1",
+        "asctime": "now",
+        "message": "x",
+        "mine": 1,
+    }
+    OtlpHandler(capture.logger_provider).emit(logging.makeLogRecord(given))
+
+    added = {name: value for name, value in (_record(capture).attributes or {}).items() if not name.startswith("code.")}
+    assert added == {"mine": 1}
 
 
 def test_secrets(logger: logging.Logger, capture: Capture) -> None:
@@ -132,14 +152,20 @@ def test_nothing_is_sent_where_instrumentation_is_suppressed(logger: logging.Log
     assert not capture.log_records
 
 
-def test_a_line_that_cannot_be_formatted(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong number of arguments costs the line, not the caller."""
+def test_a_line_that_cannot_be_formatted(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrong number of arguments costs the line, not the caller, and is said."""
     monkeypatch.setenv("CAPIBARA_RAISE", "0")
+    monkeypatch.setattr(shield, "_said", Once())
     handler = OtlpHandler(capture.logger_provider)
     handler.emit(logging.makeLogRecord({"name": "app", "levelno": 40, "msg": "%s and %s", "args": ("one",)}))
     handler.emit(logging.makeLogRecord({"name": "app", "levelno": 40, "msg": "fine"}))
 
     assert _record(capture).body == "fine"
+    assert [record.getMessage() for record in caplog.records] == [
+        "telemetry fault in logs.stdlib; your code goes on, with less telemetry"
+    ]
 
 
 def test_the_global_provider_is_the_default(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,18 @@ def test_what_may_be_left_out(call: str, arguments: tuple[Any, ...], cap: Capiba
     assert capture.metric_names <= set(expected)
 
 
+def test_a_duration_that_is_left_out(cap: Capibara, capture: Capture) -> None:
+    """Where the duration may be left out it is nothing."""
+    facade = PrometheusMetrics(cap)
+    facade.record_routing_fallback("m", "n", "unhealthy")
+    facade.record_cache_request("answers", hit=True)
+    facade.record_optimization("o")
+
+    for name in ("routing.decision.duration", "cache.lookup.duration", "optimizations.duration"):
+        ((_, value),) = metrics(capture)[f"capibara6.{name}"]
+        assert value == (1, 0.0), name
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [

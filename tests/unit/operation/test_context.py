@@ -13,7 +13,7 @@ from opentelemetry import context as otel
 
 from capibara_otel import propagate
 from capibara_otel.exceptions import UsageError
-from capibara_otel.operation import threads
+from capibara_otel.operation import threads, who
 from capibara_otel.sdk import DEFAULT
 from capibara_otel.testing import Capture
 
@@ -112,15 +112,90 @@ class TestReach:
         users = [dict(span.attributes or {})["user.id"] for span in capture.spans if span.name.startswith("rag search")]
         assert sorted(map(str, users)) == ["a"] * 5 + ["b"] * 5
 
-    def test_a_thread_of_ones_own(self, capture: Capture) -> None:
-        """A plain thread has no context unless its target is bound with `propagate`."""
+    def test_threads_of_ones_own(self, capture: Capture, following: None) -> None:
+        """A thread, a subclass of it and a timer work in the context of whoever started them."""
+
+        class Own(threading.Thread):
+            def run(self) -> None:
+                """Search."""
+                _search()
+
         with cap.context(user_id="u"):
-            for target in (_search, propagate(_search)):
-                thread = threading.Thread(target=target)
+            for thread in (threading.Thread(target=_search), Own(), threading.Timer(0.01, _search)):
                 thread.start()
                 thread.join()
+        other = threading.Thread(target=_search)
+        other.start()
+        other.join()
+
+        assert [dict(span.attributes or {}).get("user.id") for span in capture.spans] == ["u", "u", "u", None]
+
+    def test_the_librarys_own_threads_belong_to_nobody(self, capture: Capture, following: None) -> None:
+        """A thread that the library starts inside of a request carries nothing of it."""
+        seen: list[object] = []
+        with cap.context(user_id="u"):
+            thread = threading.Thread(target=lambda: seen.append(dict(who())))
+            threads.start_apart(thread)
+            thread.join()
+
+        assert seen == [{}]
+
+    def test_callbacks_elsewhere(self, capture: Capture) -> None:
+        """A function bound with `propagate` keeps the context in a thread that has none."""
+        with cap.context(user_id="u"):
+            bound = propagate(_search)
+        for target in (_search, bound):
+            thread = threading.Thread(target=target)
+            threads.start_apart(thread)
+            thread.join()
 
         assert [dict(span.attributes or {}).get("user.id") for span in capture.spans] == [None, "u"]
+
+    def test_an_operation_that_outlives_the_block(self, capture: Capture) -> None:
+        """Ending an operation after the block it began in leaves nobody's name behind."""
+        with cap.context(user_id="A"):
+            operation = cap.rag.ingest(index="docs").start()
+        operation.finish()
+        _search()
+
+        assert capture.attributes("rag ingest docs")["user.id"] == "A"
+        assert _user(capture) is None
+
+    def test_work_begun_in_a_block_is_for_the_same_person(self, capture: Capture) -> None:
+        """A task that was begun in a block keeps its user after the block ended, also after its first operation."""
+
+        async def work() -> None:
+            await asyncio.sleep(0.01)
+            _search()
+            with cap.rag.ingest(index="docs"):
+                _search()
+            _search()
+
+        async def main() -> None:
+            with cap.context(user_id="A"), cap.rag.ingest(index="outer"):
+                task = asyncio.create_task(work())
+            _search()
+            await task
+
+        asyncio.run(main())
+
+        found = [dict(span.attributes or {}).get("user.id") for span in capture.spans if span.name == "rag search docs"]
+        assert found == [None, "A", "A", "A"]
+
+    def test_blocks_that_end_out_of_order(self, capture: Capture) -> None:
+        """Two generators that hold a block each and are closed in the order they began leave nobody's name behind."""
+
+        def hold(user: str) -> Iterator[int]:
+            with cap.context(user_id=user):
+                yield 1
+
+        first, second = hold("A"), hold("B")
+        next(first), next(second)
+        first.close()  # type: ignore[attr-defined]
+        second.close()  # type: ignore[attr-defined]
+        _search()
+
+        assert _user(capture) is None
 
     def test_generator_closed_elsewhere(self, capture: Capture) -> None:
         """A block that is left in another task neither fails nor changes that task's context."""

@@ -45,6 +45,35 @@ class TestFunctions:
         assert asyncio.run(run()) is not None
         assert capture.attributes(NAME)["capibara6.outcome"] == "success"
 
+    def test_methods_and_callable_objects(self, capture: Capture) -> None:
+        """Class methods and static methods may stand below the decorator; an object with an async call is awaited."""
+
+        class Tools:
+            @cap.e2b.execute(language="python")
+            @classmethod
+            def made(cls) -> str:
+                """Return the class's name."""
+                return cls.__name__
+
+            @cap.e2b.execute(language="python")
+            @staticmethod
+            def free(number: int) -> int:
+                """Return the number."""
+                return number
+
+        class Slow:
+            async def __call__(self) -> float:
+                capture.clock.advance(2)
+                return 1.0
+
+        assert (Tools.made(), Tools.free(3), asyncio.run(cap.e2b.execute(language="python")(Slow())())) == (
+            "Tools",
+            3,
+            1,
+        )
+        (point,) = capture.points("capibara6.e2b.execution.duration")
+        assert point.sum == 2.0  # type: ignore[union-attr]
+
     def test_recursion_and_concurrency(self, capture: Capture) -> None:
         """Calls that overlap do not share an operation."""
 

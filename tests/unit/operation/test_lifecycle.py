@@ -10,6 +10,7 @@ import threading
 import pytest
 from dirty_equals import IsPartialDict
 from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from capibara_otel.exceptions import UsageError
@@ -309,12 +310,13 @@ class TestTelling:
             "capibara_otel: cap.rag.search(top_k=0) expects int ≥ 1, got int",
             "capibara_otel: cap.rag.search(scores=nan) expects finite number 0 to 1, got float",
             (
-                "capibara_otel: cap.rag.search(outcome='perfect') expects one of success, error, timeout, cancelled, "
+                "capibara_otel: cap.rag.search.ended(outcome='perfect') expects one of success, error, timeout, cancelled, "
                 "disconnected, abandoned, rejected, got str"
             ),
             "capibara_otel: cap.rag.search(duration_s=-1.0) expects finite number ≥ 0, got float",
         ]
-        assert capture.value("capibara6.telemetry.invalid", {"capibara6.telemetry.call": "rag.search"}) == 5
+        assert capture.value("capibara6.telemetry.invalid", {"capibara6.telemetry.call": "rag.search"}) == 4
+        assert capture.value("capibara6.telemetry.invalid", {"capibara6.telemetry.call": "rag.search.ended"}) == 1
         assert capture.attributes("rag search docs") == IsPartialDict({"capibara6.outcome": "success"})
 
 
@@ -385,6 +387,46 @@ class TestHooks:
             "capibara6.rag.search.duration",
             "capibara6.rag.searches",
         ]
+
+    def test_a_record_is_frozen(self, capture: Capture) -> None:
+        """What an operation is told after its end does not change the record that hooks have."""
+        with _search() as operation:
+            pass
+        operation.set(a.RAG_TOP_K, 3)
+
+        assert a.RAG_TOP_K not in capture.records[0].attributes
+
+    def test_a_broken_processor_harms_nobody(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A span processor of the app's that raises is counted; the app goes on, dropped operations too."""
+
+        class Broken(SpanProcessor):
+            def on_end(self, span: ReadableSpan) -> None:
+                """Raise."""
+                raise RuntimeError("processor")
+
+        monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        capture.tracer_provider.add_span_processor(Broken())
+        with _search():
+            pass
+        _search().start(current=False)
+        _search().start(current=False)
+
+        assert capture.value("capibara6.rag.searches") == 3
+        assert capture.value("capibara6.telemetry.errors", {"capibara6.telemetry.place": "operation.span"}) == 3
+
+    def test_a_hook_may_flush(self, capture: Capture) -> None:
+        """A hook that flushes or reads the metrics, also for a dropped operation, waits for nobody."""
+
+        class Flushing:
+            def on_end(self, *_: object) -> None:
+                """Flush."""
+                cap.force_flush()
+
+        cap.emitter.hooks = (Flushing(), *cap.emitter.hooks)
+        _search().start(current=False)
+        cap.emitter.reaper.drain()
+
+        assert capture.value("capibara6.rag.searches") == 1
 
     def test_a_broken_hook_harms_nobody(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
         """A hook that raises is counted; the app, the span and the other hooks go on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +23,23 @@ Observe = Callable[..., Any]
 def fail(*_: Any, **__: Any) -> Any:
     """Be a fault."""
     raise RuntimeError("telemetry is broken")
+
+
+@pytest.fixture(name="instance")
+def _instance() -> cap.Capibara:
+    """An instance of this test's own: what a fault leaves unfinished ends with the garbage, in another test's time."""
+    return cap.Capibara()
+
+
+@pytest.fixture(name="capture")
+def _capture(instance: cap.Capibara) -> Iterator[Capture]:
+    with Capture(instance) as capture:
+        yield capture
+
+
+@pytest.fixture(name="wrapped")
+def _wrapped(capture: Capture, instance: cap.Capibara) -> Observe:
+    return lambda app: CapibaraMiddleware(app, api=instance.api)
 
 
 PLACES = [
