@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast
 
 from capibara_otel.operation import (
     Emitter,
@@ -149,7 +149,10 @@ class Capibara:
         Configures this instance with its defaults if that was not done. Repeating it changes nothing.
 
         Args:
-            app: the app; it is returned too.
+            app: the app.
+
+        Returns:
+            The app itself; for an ASGI app of another kind a wrapper, which is what the server must be given.
         """
         from capibara_otel.web import WebOptions, instrument  # noqa: PLC0415 - cheap import
 
@@ -166,8 +169,8 @@ class Capibara:
             capture_request_headers=tuple(settings.capture_request_headers),
             capture_response_headers=tuple(settings.capture_response_headers),
         )
-        instrument(app, api=self.api, options=options, page=providers.exposition, lifecycle=_Lifecycle(self))
-        return app
+        observed = instrument(app, api=self.api, options=options, page=providers.exposition, lifecycle=_Lifecycle(self))
+        return cast("_App", observed)
 
     def add_hook(self, hook: OperationHook) -> None:
         """Have a hook told of each operation that ends from now on."""

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         "a number of seconds, 0 or more",
     )
     shutdown_timeout: _Seconds = _setting(
-        2.0,
+        1.5,
         "Seconds that sending the rest may take when the process ends.",
         "a number of seconds, 0 or more",
     )

@@ -252,8 +252,9 @@ class Operation(Told):
     def _tell_hooks(self, error: BaseException | None, outcome: str, duration_s: float) -> None:
         if not self.emitter.hooks:
             return
-        ids = self._span.get_span_context()
-        parent = getattr(self._span, "parent", None)
+        span = trace.get_current_span(self.context)  # where it has none of its own, the one around it
+        ids = span.get_span_context()
+        parent = getattr(span, "parent", None)
         record = OperationRecord(
             spec=self.spec,
             name=self.name,

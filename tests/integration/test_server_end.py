@@ -58,7 +58,7 @@ def test_ends_in_time(tmp_path: Path, way: str, mode: Literal["black hole", "ref
             **{
                 name: value
                 for name, value in os.environ.items()
-                if not name.startswith(("OTEL_", "CAPIBARA_", "PYTEST"))
+                if not name.startswith(("OTEL_", "CAPIBARA_", "PYTEST", "COVERAGE"))
             },
             **receiver.environment,
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",

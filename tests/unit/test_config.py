@@ -59,7 +59,7 @@ def test_without_anything_the_defaults_hold() -> None:
         "log_format": "auto",
         "log_level": "info",
         "system_interval": 15.0,
-        "shutdown_timeout": 2.0,
+        "shutdown_timeout": 1.5,
         "excluded_urls": (),
         "capture_request_headers": (),
         "capture_response_headers": (),
@@ -82,7 +82,7 @@ def test_an_argument_goes_before_the_environment_before_the_file_before_the_defa
     assert settings.log_format == "console"
     assert settings.log_level == "debug"
     assert settings.environment == "file"
-    assert settings.shutdown_timeout == 2.0
+    assert settings.shutdown_timeout == 1.5
 
 
 def test_mappings_of_all_places_are_joined(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
