@@ -67,7 +67,6 @@ def sensitive(key: str) -> bool:
 
 _OPAQUE: Final = re.compile(r"[0-9]|[a-z][A-Z].*[a-z][A-Z]")
 _LONG_FOR_A_WORD: Final = 24
-_SHORTEST_CARD: Final = 13
 
 
 def _unless_word(match: re.Match[str]) -> str:
@@ -88,7 +87,7 @@ def _card(match: re.Match[str]) -> str:
     whole, (first, _, last) = match[0], match[0].rpartition(" ")
     if _passes_luhn(whole):
         return MASK
-    return f"{MASK} {last}" if len(first) >= _SHORTEST_CARD and _passes_luhn(first) else whole
+    return f"{MASK} {last}" if first and _passes_luhn(first) else whole
 
 
 def _passes_luhn(card: str) -> bool:

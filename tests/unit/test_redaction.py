@@ -223,6 +223,44 @@ class TestSensitiveNames:
         """Counts, rates and words that merely contain a secret's name."""
         assert not sensitive(key)
 
+    @pytest.mark.parametrize(
+        "about",
+        [
+            "budget",
+            "cost",
+            "count",
+            "expiry",
+            "length",
+            "limit",
+            "modality",
+            "price",
+            "rate",
+            "size",
+            "ttl",
+            "type",
+            "usage",
+        ],
+    )
+    def test_what_is_said_about_a_token(self, about: str) -> None:
+        """A name that only speaks of a token holds none; a secret in the same name is one."""
+        assert not sensitive(f"token_{about}")
+        assert not sensitive(f"gen_ai.token.{about}")
+        assert sensitive(f"secret_token_{about}")
+
+    @pytest.mark.parametrize(
+        "whose", ["access", "account", "api", "auth", "encryption", "master", "private", "session", "shared", "signing"]
+    )
+    def test_keys(self, whose: str) -> None:
+        """A key is secret by the word before it."""
+        assert sensitive(f"{whose}_key")
+        assert sensitive(f"my{whose.title()}Keys")
+        assert not sensitive(f"{whose}_monkey")
+
+    @pytest.mark.parametrize("whose", ["access", "api", "auth", "bearer", "id", "refresh", "session"])
+    def test_tokens(self, whose: str) -> None:
+        """Several tokens are secret by the word before them, else they are a count."""
+        assert sensitive(f"{whose}_tokens")
+
 
 class TestValues:
     """What `scrub_value` makes of a value."""

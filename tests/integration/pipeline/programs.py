@@ -26,8 +26,8 @@ from capibara_otel.config import load_settings
 from capibara_otel.pipeline import start
 
 def report(**values):
-    sys.stdout.write(json.dumps({**values, "at": time.monotonic()}) + "\\n")
-    sys.stdout.flush()
+    # In one call and past the buffer: a signal's handler may report while the program does.
+    os.write(1, (json.dumps({**values, "at": time.monotonic()}) + "\\n").encode())
 """
 
 
