@@ -183,16 +183,22 @@ class TestReadings:
         assert (_READ | {_NETWORK}) - missing <= capture.metric_names
 
 
+def _begun_since(before: set[threading.Thread]) -> set[threading.Thread]:
+    """Return the threads begun since; another test's may still be on its way out."""
+    return set(threading.enumerate()) - before
+
+
 class TestCollector:
     """Its thread."""
 
     def test_it_reads_at_once_and_then_every_interval(self, cap: Capibara, capture: Capture) -> None:
         """The first reading does not wait; later ones come by themselves, in a daemon thread."""
         collector = Collector(cap.system, 0.01, SystemClock())
+        before = set(threading.enumerate())
         collector.start()
         try:
             assert _until(lambda: _NETWORK in capture.metric_names)
-            (thread,) = [thread for thread in threading.enumerate() if thread.name == "capibara-otel-system"]
+            (thread,) = [thread for thread in _begun_since(before) if thread.name == "capibara-otel-system"]
             assert thread.daemon
         finally:
             collector.stop()
@@ -206,12 +212,11 @@ class TestCollector:
 
     def test_starting_twice_is_starting_once(self, collector: Collector) -> None:
         """A second start changes nothing."""
-        before = set(threading.enumerate())  # another test's thread may still be on its way out
+        before = set(threading.enumerate())
         collector.start()
         collector.start()
 
-        begun = set(threading.enumerate()) - before
-        assert len([thread for thread in begun if thread.name == "capibara-otel-system"]) == 1
+        assert len([thread for thread in _begun_since(before) if thread.name == "capibara-otel-system"]) == 1
 
     def test_stop(self, cap: Capibara, capture: Capture) -> None:
         """After stopping nothing is read, the thread ends, and the garbage collector is not watched."""
