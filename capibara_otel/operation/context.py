@@ -1,7 +1,7 @@
 """What travels with the current context: who a request is for, and which operation is running.
 
 Both stand in the OpenTelemetry context, so they follow `await`, tasks, `asyncio.to_thread` and, once
-`threads.follow_executors()` ran, `ThreadPoolExecutor`.
+`threads.follow_threads()` ran, threads and `ThreadPoolExecutor`.
 """
 
 from __future__ import annotations
