@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from capibara_otel.registry import check, load, promnames
+from capibara_otel.registry import check, load
 from capibara_otel.registry.load import FOLDER
+from capibara_otel.semconv import promnames
 
 _group = typer.Typer(help="Names of everything that is emitted.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -11,11 +11,20 @@ from typer.testing import CliRunner
 from capibara_otel.cli import app
 from capibara_otel.config import describe
 from capibara_otel.gen.code import constant
-from capibara_otel.registry import Registry, promnames
-from capibara_otel.semconv.specs import AttributeSpec, SpanSpec
+from capibara_otel.registry import Registry
+from capibara_otel.semconv import promnames
+from capibara_otel.semconv.specs import AttributeSpec, Rule, SpanSpec
 
 _HEAD: Final = "<!-- DO NOT EDIT. Written by `make gen`. -->\n"
 _WIDTH: Final = "100"
+
+
+_RULES: Final[dict[Rule, str]] = {
+    "latest": "",
+    "sum": " Summed over workers.",
+    "max": " The largest of all workers.",
+    "min": " The smallest of all workers.",
+}
 
 
 def metrics(registry: Registry) -> str:
@@ -36,7 +45,7 @@ def metrics(registry: Registry) -> str:
                 spec.instrument,
                 f"`{spec.unit}`",
                 ", ".join(f"`{promnames.label(name)}`" for name in spec.attributes) or "none",
-                spec.brief + (" Legacy name." if spec.legacy else ""),
+                spec.brief + (" Legacy name." if spec.legacy else "") + _RULES[spec.processes],
             )
             for spec in registry.metrics
             if spec.subsystem == subsystem

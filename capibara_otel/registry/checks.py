@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from capibara_otel.registry import promnames
 from capibara_otel.registry.load import Registry
+from capibara_otel.semconv import promnames
 from capibara_otel.semconv.specs import AttributeSpec, MetricSpec, SpanSpec
 
 
@@ -136,6 +136,10 @@ def _metrics(registry: Registry) -> Iterator[Finding]:
             )
         if not spec.name.startswith(_AREAS):
             yield Finding(place, "name_prefix", f"{spec.name} must start with {' or '.join(_AREAS)}")
+        if spec.processes != "latest" and spec.instrument != "gauge":
+            yield Finding(
+                place, "processes_useless", f"{spec.name} is no gauge; only a gauge needs a rule for processes"
+            )
         if not spec.subsystem:
             yield Finding(place, "subsystem_required", f"{spec.name} names no subsystem that emits it")
         yield from _buckets(spec, place)

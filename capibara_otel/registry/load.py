@@ -10,7 +10,15 @@ from typing import Any, Final, TypeAlias, TypeVar, cast, get_args
 import yaml
 
 from capibara_otel.exceptions import RegistryError
-from capibara_otel.semconv.specs import AttributeSpec, AttributeType, Instrument, MetricSpec, SpanKindName, SpanSpec
+from capibara_otel.semconv.specs import (
+    AttributeSpec,
+    AttributeType,
+    Instrument,
+    MetricSpec,
+    Rule,
+    SpanKindName,
+    SpanSpec,
+)
 
 FOLDER: Final = Path(__file__).parent
 _LINE: Final = "__line__"
@@ -195,7 +203,14 @@ def _metric(entry: Entry) -> MetricSpec:
         minimum=None if notes.get("signed") else float(notes.get("minimum", 0)),
         maximum=_number(notes.get("maximum")),
         legacy=bool(notes.get("legacy", False)),
+        processes=_rule(notes.get("processes", "latest")),
     )
+
+
+def _rule(word: Any) -> Rule:
+    if word not in get_args(Rule):
+        raise ValueError(f"processes {word!r} is none of {', '.join(get_args(Rule))}")
+    return cast("Rule", word)
 
 
 def _span(entry: Entry, metrics: Mapping[str, MetricSpec]) -> SpanSpec:

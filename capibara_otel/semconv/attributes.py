@@ -296,8 +296,17 @@ SYSTEM_MOUNTPOINT: Final = "capibara6.system.mountpoint"
 SYSTEM_WINDOW: Final = "capibara6.system.window"
 """Span of time the load is averaged over."""
 
+TELEMETRY_ATTRIBUTE: Final = "capibara6.telemetry.attribute"
+"""The attribute with the most values among that metric's series."""
+
 TELEMETRY_CALL: Final = "capibara6.telemetry.call"
 """The helper that was called with a value it cannot record."""
+
+TELEMETRY_DECISION: Final = "capibara6.telemetry.decision"
+"""What tail sampling decided about a trace."""
+
+TELEMETRY_METRIC: Final = "capibara6.telemetry.metric"
+"""A metric that has more series than its limit."""
 
 TELEMETRY_PLACE: Final = "capibara6.telemetry.place"
 """Part of the telemetry in which a fault was swallowed."""
@@ -661,10 +670,29 @@ ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
             members=("1m", "5m", "15m"),
             bounded=True,
         ),
+        TELEMETRY_ATTRIBUTE: AttributeSpec(
+            name="capibara6.telemetry.attribute",
+            type="string",
+            brief="The attribute with the most values among that metric's series.",
+            bounded=True,
+        ),
         TELEMETRY_CALL: AttributeSpec(
             name="capibara6.telemetry.call",
             type="string",
             brief="The helper that was called with a value it cannot record.",
+            bounded=True,
+        ),
+        TELEMETRY_DECISION: AttributeSpec(
+            name="capibara6.telemetry.decision",
+            type="string",
+            brief="What tail sampling decided about a trace.",
+            members=("error", "slow", "dear", "share", "dropped"),
+            bounded=True,
+        ),
+        TELEMETRY_METRIC: AttributeSpec(
+            name="capibara6.telemetry.metric",
+            type="string",
+            brief="A metric that has more series than its limit.",
             bounded=True,
         ),
         TELEMETRY_PLACE: AttributeSpec(
@@ -677,7 +705,7 @@ ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
             name="capibara6.telemetry.reason",
             type="string",
             brief="Why items were dropped.",
-            members=("queue_full", "export_failed", "shutdown"),
+            members=("queue_full", "export_failed", "rejected", "unencodable", "spool_full", "shutdown"),
             bounded=True,
         ),
         TELEMETRY_SIGNAL: AttributeSpec(

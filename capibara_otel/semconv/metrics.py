@@ -81,6 +81,7 @@ AGENTS_ACTIVE: Final = MetricSpec(
     brief="Agents alive, by domain.",
     subsystem="agents",
     attributes=(a.AGENTS_DOMAIN,),
+    processes="sum",
 )
 
 AGENTS_GRADUATIONS: Final = MetricSpec(
@@ -370,6 +371,7 @@ CACHE_ENTRIES: Final = MetricSpec(
     brief="Entries in the cache.",
     subsystem="optimizations",
     attributes=(a.CACHE_NAME,),
+    processes="sum",
 )
 
 CACHE_EVICTIONS: Final = MetricSpec(
@@ -475,6 +477,7 @@ E2B_QUEUE_SIZE: Final = MetricSpec(
     brief="Executions waiting for a sandbox now.",
     subsystem="e2b",
     attributes=(a.E2B_TEMPLATE,),
+    processes="sum",
 )
 
 E2B_SANDBOXES_ACTIVE: Final = MetricSpec(
@@ -758,6 +761,7 @@ PROCESS_CPU_USAGE: Final = MetricSpec(
     unit="%",
     brief="Processor use of this process; 100 is one core.",
     subsystem="system",
+    processes="sum",
 )
 
 PROCESS_FILE_DESCRIPTORS: Final = MetricSpec(
@@ -766,6 +770,7 @@ PROCESS_FILE_DESCRIPTORS: Final = MetricSpec(
     unit="{file_descriptor}",
     brief="Open file descriptors of this process.",
     subsystem="system",
+    processes="sum",
 )
 
 PROCESS_MEMORY_USAGE: Final = MetricSpec(
@@ -774,6 +779,7 @@ PROCESS_MEMORY_USAGE: Final = MetricSpec(
     unit="By",
     brief="Resident memory of this process.",
     subsystem="system",
+    processes="sum",
 )
 
 PROCESS_THREADS: Final = MetricSpec(
@@ -782,6 +788,7 @@ PROCESS_THREADS: Final = MetricSpec(
     unit="{thread}",
     brief="Threads of this process.",
     subsystem="system",
+    processes="sum",
 )
 
 PROCESS_UPTIME: Final = MetricSpec(
@@ -790,6 +797,7 @@ PROCESS_UPTIME: Final = MetricSpec(
     unit="s",
     brief="Time since this process started.",
     subsystem="system",
+    processes="max",
 )
 
 RAG_CHUNKS_INGESTED: Final = MetricSpec(
@@ -1033,6 +1041,15 @@ TELEMETRY_INVALID: Final = MetricSpec(
     attributes=(a.TELEMETRY_CALL,),
 )
 
+TELEMETRY_OVERFLOW: Final = MetricSpec(
+    name="capibara6.telemetry.overflow",
+    instrument="counter",
+    unit="{measurement}",
+    brief="Measurements folded into the overflow series of a metric at its cardinality limit.",
+    subsystem="telemetry",
+    attributes=(a.TELEMETRY_METRIC, a.TELEMETRY_ATTRIBUTE),
+)
+
 TELEMETRY_QUEUE_CAPACITY: Final = MetricSpec(
     name="capibara6.telemetry.queue.capacity",
     instrument="gauge",
@@ -1040,6 +1057,7 @@ TELEMETRY_QUEUE_CAPACITY: Final = MetricSpec(
     brief="Items the export queue can hold.",
     subsystem="telemetry",
     attributes=(a.TELEMETRY_SIGNAL,),
+    processes="sum",
 )
 
 TELEMETRY_QUEUE_SIZE: Final = MetricSpec(
@@ -1049,6 +1067,7 @@ TELEMETRY_QUEUE_SIZE: Final = MetricSpec(
     brief="Items waiting to be exported.",
     subsystem="telemetry",
     attributes=(a.TELEMETRY_SIGNAL,),
+    processes="sum",
 )
 
 TELEMETRY_SCRAPE_DURATION: Final = MetricSpec(
@@ -1058,6 +1077,33 @@ TELEMETRY_SCRAPE_DURATION: Final = MetricSpec(
     brief="Time to write the metrics page.",
     subsystem="telemetry",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+
+TELEMETRY_SPOOL_SIZE: Final = MetricSpec(
+    name="capibara6.telemetry.spool.size",
+    instrument="gauge",
+    unit="By",
+    brief="Bytes on disk that wait for a receiver.",
+    subsystem="telemetry",
+    processes="max",
+)
+
+TELEMETRY_TRACES_DECIDED: Final = MetricSpec(
+    name="capibara6.telemetry.traces.decided",
+    instrument="counter",
+    unit="{trace}",
+    brief="Traces that tail sampling decided about, by decision.",
+    subsystem="telemetry",
+    attributes=(a.TELEMETRY_DECISION,),
+)
+
+TELEMETRY_TRACES_UNDECIDED: Final = MetricSpec(
+    name="capibara6.telemetry.traces.undecided",
+    instrument="gauge",
+    unit="{span}",
+    brief="Spans that wait in memory for their trace's end.",
+    subsystem="telemetry",
+    processes="sum",
 )
 
 METRICS: Final[tuple[MetricSpec, ...]] = (
@@ -1170,8 +1216,12 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     TELEMETRY_EXPORTED,
     TELEMETRY_EXPORT_DURATION,
     TELEMETRY_INVALID,
+    TELEMETRY_OVERFLOW,
     TELEMETRY_QUEUE_CAPACITY,
     TELEMETRY_QUEUE_SIZE,
     TELEMETRY_SCRAPE_DURATION,
+    TELEMETRY_SPOOL_SIZE,
+    TELEMETRY_TRACES_DECIDED,
+    TELEMETRY_TRACES_UNDECIDED,
 )
 """Every metric, ordered by name."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 AttributeType = Literal["string", "int", "double", "boolean", "string[]", "int[]", "double[]", "boolean[]"]
 Instrument = Literal["counter", "updowncounter", "gauge", "histogram"]
+Rule = Literal["latest", "sum", "max", "min"]
 SpanKindName = Literal["internal", "server", "client", "producer", "consumer"]
 
 
@@ -46,6 +47,8 @@ class MetricSpec:
     maximum: float | None = None
     legacy: bool = False
     """A name from before a convention changed; emitted only where it is asked for."""
+    processes: Rule = "latest"
+    """How a gauge that several worker processes have becomes one value on their common metrics page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from capibara_otel.cli import app, main
-from capibara_otel.registry import load, promnames
+from capibara_otel.registry import load
+from capibara_otel.semconv import promnames
 
 _RUNNER = CliRunner()
 _REGISTRY = load()
@@ -118,6 +119,7 @@ class TestList:
             "minimum": 0.0,
             "maximum": None,
             "legacy": False,
+            "processes": "latest",
         }
 
 

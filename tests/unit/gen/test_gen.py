@@ -14,7 +14,8 @@ from capibara_otel.config import describe
 from capibara_otel.gen import __main__ as gen
 from capibara_otel.gen import code, reference
 from capibara_otel.gen.files import generated, stale
-from capibara_otel.registry import Registry, load, promnames
+from capibara_otel.registry import Registry, load
+from capibara_otel.semconv import promnames
 from capibara_otel.semconv.specs import AttributeSpec, MetricSpec, SpanSpec
 
 _REGISTRY = load()

@@ -139,6 +139,10 @@ _CASES: dict[str, tuple[str, list[tuple[str, str]]]] = {
         'metrics:\n  - {name: capibara6.y.a, instrument: counter, unit: "{x}", brief: A.}',
         [("3", "capibara6.y.a names no subsystem that emits it")],
     ),
+    "processes_useless": (
+        _metric("capibara6.y.a", more=", processes: sum"),
+        [("3", "capibara6.y.a is no gauge; only a gauge needs a rule for processes")],
+    ),
     "buckets_required": (
         _metric("capibara6.y.a", "histogram", "s"),
         [("3", "capibara6.y.a is a histogram without buckets; the default ones start at 5 s")],

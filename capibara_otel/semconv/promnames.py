@@ -1,8 +1,8 @@
 """What a metric is called in Prometheus.
 
 The rules are those of github.com/prometheus/otlptranslator 1.0 with its default strategy
-(UnderscoreEscapingWithSuffixes), which the Collector and Prometheus 3 share. The registry's checks refuse the names
-for which the in-process endpoint would say something else, so that one name holds everywhere.
+(UnderscoreEscapingWithSuffixes), which the Collector, Prometheus 3 and the metrics page share. The registry's checks
+refuse the names for which the official in-process exporter would say something else, so that one name holds everywhere.
 """
 
 from __future__ import annotations
@@ -23,16 +23,27 @@ _PER: Final = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week
 _NOT_IN_NAME: Final = re.compile(r"[^A-Za-z0-9:]+")
 
 
+def family(name: str, unit: str, instrument: str) -> str:
+    """Return the name of a metric's family, such as `capibara6_api_requests_total`.
+
+    Args:
+        name: of the metric.
+        unit: of the metric, as in UCUM.
+        instrument: `counter` and `gauge` add words of their own; any other adds none.
+    """
+    tokens = [token for token in _NOT_IN_NAME.split(name) if token]
+    tokens += [token for token in unit_tokens(unit) if token not in tokens]
+    if instrument == "counter":
+        tokens = [token for token in tokens if token != "total"] + ["total"]
+    if unit == "1" and instrument == "gauge":
+        tokens = [token for token in tokens if token != "ratio"] + ["ratio"]
+    joined = "_".join(tokens)
+    return f"_{joined}" if joined[:1].isdigit() else joined
+
+
 def series(spec: MetricSpec) -> str:
     """Return the name of the metric family, such as `capibara6_api_requests_total`."""
-    tokens = [token for token in _NOT_IN_NAME.split(spec.name) if token]
-    tokens += [token for token in unit_tokens(spec.unit) if token not in tokens]
-    if spec.instrument == "counter":
-        tokens = [token for token in tokens if token != "total"] + ["total"]
-    if spec.unit == "1" and spec.instrument == "gauge":
-        tokens = [token for token in tokens if token != "ratio"] + ["ratio"]
-    name = "_".join(tokens)
-    return f"_{name}" if name[:1].isdigit() else name
+    return family(spec.name, spec.unit, spec.instrument)
 
 
 def samples(spec: MetricSpec) -> tuple[str, ...]:
@@ -49,8 +60,9 @@ def label(attribute: str) -> str:
 
 def unit_tokens(unit: str) -> list[str]:
     """Return the words a unit adds to a name; annotations in braces and `1` add none."""
-    main, _, per = unit.partition("/")
-    words = [] if "{" in main or main in {"", "1"} else [_UNITS.get(main, main)]
-    if per and "{" not in per:
+    main, _, per = (part.strip() for part in unit.partition("/"))
+    words = [] if "{" in main or "}" in main or main in {"", "1"} else [_UNITS.get(main, main)]
+    if per and "{" not in per and "}" not in per:
         words.append(f"per_{_PER.get(per, per)}")
-    return words
+    cleaned = (_NOT_IN_NAME.sub("_", word).strip("_") for word in words)
+    return [word for word in cleaned if word not in {"", "per"}]

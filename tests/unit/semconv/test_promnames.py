@@ -10,7 +10,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from capibara_otel.registry import load, promnames
+from capibara_otel.registry import load
+from capibara_otel.semconv import promnames
 from capibara_otel.semconv.instruments import Instruments
 from capibara_otel.semconv.specs import Instrument, MetricSpec
 
@@ -91,6 +92,10 @@ def test_the_table_of_names(name: str, unit: str, instrument: str, series: str, 
         ("a.io", "x/fortnight", "gauge", "a_io_x_per_fortnight"),
         ("a.ratio.of.b", "1", "gauge", "a_of_b_ratio"),
         ("a.share", "1", "updowncounter", "a_share"),
+        ("a.io", "a b", "gauge", "a_io_a_b"),
+        ("a.io", " By / s ", "gauge", "a_io_bytes_per_second"),
+        ("a.io", "é/ü", "gauge", "a_io"),
+        ("a.io", "item}/s", "gauge", "a_io_per_second"),
         ("5xx.errors", "{error}", "counter", "_5xx_errors_total"),
         ("a..b--c_d", "ms", "gauge", "a_b_c_d_milliseconds"),
         ("a:b", "KiBy", "gauge", "a:b_kibibytes"),
