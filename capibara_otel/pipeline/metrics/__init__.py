@@ -1,0 +1,1 @@
+"""The own implementation of OpenTelemetry's metrics API: instruments, series, views, readers."""
