@@ -1,0 +1,1 @@
+"""Log records: an implementation of OpenTelemetry's logs API of our own."""

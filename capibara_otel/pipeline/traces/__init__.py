@@ -1,0 +1,1 @@
+"""Spans: an implementation of OpenTelemetry's tracing API of our own."""
