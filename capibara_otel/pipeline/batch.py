@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import copy
+import sys
 import threading
 import time
+from _thread import get_ident
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from opentelemetry.context import Context
-from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-
-from capibara_otel.pipeline.exporters import Outlet
 from capibara_otel.pipeline.health import Health, Signal
-from capibara_otel.pipeline.worker import Occasion, Worker, in_worker
+from capibara_otel.pipeline.outlet import LAST_S, SPARE_S, Outlet, spare_s
+from capibara_otel.pipeline.worker import WORKERS, Occasion, Worker
 
 T = TypeVar("T")
 
 _DEFAULT_DELAY_MS: Final[Mapping[str, int]] = {"OTEL_BSP": 5000, "OTEL_BLRP": 1000}
-_NO_RESOURCE: Final = Resource.get_empty()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +43,11 @@ class BatchLimits:
 
 
 class BatchQueue(Generic[T]):
-    """A bounded queue that one thread empties into an exporter, batch by batch.
+    """A bounded queue that one thread empties into an outlet, batch by batch.
 
-    Every item that is put ends in exactly one count of `health`: exported, or dropped for a reason.
+    Every item that is put ends in exactly one count of `health`: exported, put aside on disk, or dropped for a reason.
+    Putting takes no lock, so that a signal handler may put at any moment; threads that put the last items at the same
+    moment may go past the capacity by as many.
 
     Args:
         signal: what the items are.
@@ -76,28 +73,28 @@ class BatchQueue(Generic[T]):
         self._health: Final = health
         self._clock: Final = clock
         self._lock = threading.RLock()
-        self._items: deque[T] = deque()
-        self._in_flight = 0
-        self._closed = False
-        self._given_up = False
-        health.watch(signal, size=lambda: len(self._items), capacity=limits.capacity)
+        self._items: Final[deque[T]] = deque()
+        self._under_way: Sequence[T] = ()
+        self._is_closed = False
+        self._is_over = False
+        self._room = limits.capacity
+        """From this length on nothing is taken."""
+        self._attended_from = limits.batch_size
+        """From this length on there is something to do about an item that was put."""
+        health.watch(signal, size=self._items.__len__, capacity=limits.capacity)
         self._worker: Final = Worker(f"capibara-otel-{signal}", self._send, delay_s=limits.delay_s)
 
     def put(self, item: T) -> None:
         """Take an item, or count it as dropped; never waits for the receiver, never raises."""
-        if in_worker():
+        if get_ident() in WORKERS:
             return
-        batch_is_full = False
-        with self._lock:
-            if self._closed:
-                self._health.count_dropped(self.signal, "shutdown", 1)
-            elif len(self._items) >= self._limits.capacity:
-                self._health.count_dropped(self.signal, "queue_full", 1)
-            else:
-                self._items.append(item)
-                batch_is_full = len(self._items) == self._limits.batch_size
-        if batch_is_full:
-            self._worker.wake()
+        items = self._items
+        if len(items) >= self._room:
+            self._health.count_dropped(self.signal, "shutdown" if self._is_closed else "queue_full", 1)
+            return
+        items.append(item)
+        if len(items) >= self._attended_from:
+            self._attend()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -112,12 +109,12 @@ class BatchQueue(Generic[T]):
 
     def close(self) -> None:
         """Refuse further items and send the rest; does not wait."""
-        with self._lock:
-            self._closed = True
+        self._is_closed = True
+        self._room = 0
         self._worker.stop()
 
     def finish(self, timeout_s: float) -> bool:
-        """Wait until the rest is sent, then give up what is left and count it.
+        """Wait until the rest is sent, then give up what is left: it is put aside if it can be, and counted.
 
         Args:
             timeout_s: seconds to wait at most.
@@ -125,120 +122,96 @@ class BatchQueue(Generic[T]):
         Returns:
             Whether nothing was left.
         """
-        self._worker.join(timeout_s)
+        until = self._clock() + max(timeout_s, SPARE_S)
+        self._worker.join(timeout_s - spare_s(self._outlet, timeout_s))
         with self._lock:
-            self._given_up = True
-            left = len(self._items) + self._in_flight
-            self._items.clear()
-            self._in_flight = 0
-        if left:
-            self._health.count_dropped(self.signal, "shutdown", left)
+            self._is_over = True
+            self._room = self._attended_from = 0
+            under_way, self._under_way = self._under_way, ()
+            rest = list(self._drain())
+        for batch in (under_way, *self._batches(rest)):
+            if self._outlet.keeps and self._clock() < until:
+                self._health.count_sent(self.signal, len(batch), self._outlet.keep(batch), lost="shutdown")
+            else:
+                self._health.count_dropped(self.signal, "shutdown", len(batch))
         self._outlet.close()
-        return left == 0
+        return not under_way and not rest
 
     def after_fork(self) -> None:
-        """Start empty in a forked child, with an exporter of its own."""
+        """Start empty in a forked child, with a connection of its own."""
         self._lock = threading.RLock()
         self._items.clear()
-        self._in_flight = 0
+        self._under_way = ()
+        if not self._is_closed:
+            self._attended_from = self._limits.batch_size
         self._outlet.after_fork()
         self._worker.after_fork()
 
+    def _attend(self) -> None:
+        with self._lock:
+            if not self._is_over:
+                self._attended_from = sys.maxsize  # until the worker looks, nobody need wake it again
+        if not self._is_over:
+            self._worker.wake()
+            return
+        # The queue was given up while this item was on its way in.
+        late = len(list(self._drain()))
+        if late:
+            self._health.count_dropped(self.signal, "shutdown", late)
+
+    def _drain(self) -> Iterator[T]:
+        while True:
+            try:
+                yield self._items.popleft()
+            except IndexError:
+                return
+
+    def _batches(self, items: Sequence[T]) -> list[Sequence[T]]:
+        size = self._limits.batch_size
+        return [items[start : start + size] for start in range(0, len(items), size)]
+
     def _send(self, occasion: Occasion) -> bool:
+        size = self._limits.batch_size
+        with self._lock:
+            if not self._is_over:
+                self._attended_from = size
         # A run is bounded by what was there at its start: under constant load it would not end otherwise.
         todo = len(self._items)
-        smallest = self._limits.batch_size if occasion == "wake" else 1
+        smallest = size if occasion == "wake" else 1
         all_well = True
-        while todo >= smallest and (batch := self._take(min(todo, self._limits.batch_size))):
+        while todo >= smallest and (batch := self._take(min(todo, size))):
             todo -= len(batch)
-            start = self._clock()
-            went_well = self._outlet.send(batch)
-            self._health.record_export(self.signal, self._clock() - start, went_well=went_well)
-            self._count(len(batch), went_well=went_well)
-            all_well = all_well and went_well
+            all_well = self._deliver(batch) and all_well
+        if all_well and occasion != "flush":
+            self._catch_up(occasion)
         return all_well
 
-    def _take(self, size: int) -> list[T]:
+    def _take(self, size: int) -> Sequence[T]:
         with self._lock:
+            if self._is_over:
+                return ()
             batch = [self._items.popleft() for _ in range(min(size, len(self._items)))]
-            self._in_flight = len(batch)
+            self._under_way = batch
             return batch
 
-    def _count(self, items: int, *, went_well: bool) -> None:
+    def _deliver(self, batch: Sequence[T]) -> bool:
+        start = self._clock()
+        sent = self._outlet.send(batch)
+        if sent.was_tried:
+            self._health.record_export(self.signal, self._clock() - start, went_well=sent.delivered)
         with self._lock:
-            if self._given_up:
-                return
-            self._in_flight = 0
-        if went_well:
-            self._health.count_exported(self.signal, items)
-        else:
-            self._health.count_dropped(self.signal, "export_failed", items)
+            if self._is_over:
+                return False  # `finish` has counted it
+            self._under_way = ()
+            self._health.count_sent(self.signal, len(batch), sent)
+        return sent.delivered
 
+    def _catch_up(self, occasion: Occasion) -> None:
+        until = self._clock() + LAST_S
 
-class BatchSpans(SpanProcessor):
-    """Puts sampled spans into a queue as they end.
+        def enough() -> bool:
+            if occasion == "stop":
+                return self._is_over or self._clock() >= until
+            return self._worker.is_wanted or len(self._items) >= self._limits.batch_size
 
-    Args:
-        queue: where they go.
-    """
-
-    def __init__(self, queue: BatchQueue[ReadableSpan]) -> None:
-        self._queue: Final = queue
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Take a span that has ended."""
-        if span.context is not None and span.context.trace_flags.sampled:
-            self._queue.put(span)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is queued.
-
-        Args:
-            timeout_millis: milliseconds to wait at most.
-
-        Returns:
-            Whether all of it reached the receiver in time.
-        """
-        return self._queue.wait_flush(self._queue.ask_flush(), timeout_millis / 1000)
-
-    def shutdown(self, timeout_millis: int = 2_000) -> None:
-        """Send what is queued and refuse the rest.
-
-        Args:
-            timeout_millis: milliseconds to wait at most.
-        """
-        self._queue.close()
-        self._queue.finish(timeout_millis / 1000)
-
-
-class BatchLogs(LogRecordProcessor):
-    """Puts log records into a queue.
-
-    Args:
-        queue: where they go.
-    """
-
-    def __init__(self, queue: BatchQueue[ReadableLogRecord]) -> None:
-        self._queue: Final = queue
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Take a record."""
-        record = copy.copy(log_record.log_record)
-        record.context = Context()  # what it refers to may be large, and must not live as long as the queue
-        self._queue.put(
-            ReadableLogRecord(
-                log_record=record,
-                resource=log_record.resource or _NO_RESOURCE,
-                instrumentation_scope=log_record.instrumentation_scope,
-                limits=log_record.limits,
-            )
-        )
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is queued; see `BatchSpans.force_flush`."""
-        return self._queue.wait_flush(self._queue.ask_flush(), timeout_millis / 1000)
-
-    def shutdown(self, timeout_millis: int = 2_000) -> None:
-        """Send what is queued and refuse the rest; see `BatchSpans.shutdown`."""
-        self._queue.close()
-        self._queue.finish(timeout_millis / 1000)
+        self._outlet.catch_up(enough)

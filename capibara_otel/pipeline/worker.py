@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from _thread import get_ident
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
@@ -20,12 +21,13 @@ Occasion: TypeAlias = Literal["tick", "wake", "flush", "stop"]
 
 logger: Final = logging.getLogger(__name__)
 
-_this_thread: Final = threading.local()
+WORKERS: Final[set[int]] = set()
+"""Idents of the threads that export telemetry, so that what they emit is not exported in turn."""
 
 
 def in_worker() -> bool:
-    """Tell whether the current thread exports telemetry, so that what it emits is not exported in turn."""
-    return getattr(_this_thread, "exports", False)
+    """Tell whether the current thread is one of them."""
+    return get_ident() in WORKERS
 
 
 class Worker:
@@ -42,6 +44,7 @@ class Worker:
         self._job: Final = job
         self._delay_s: Final = delay_s
         self._stopping = False
+        self._ident: int | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -107,21 +110,34 @@ class Worker:
         with self._changed:
             return self._changed.wait_for(lambda: self._ended, timeout_s)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a run that has not begun."""
+        return self._woken or self._asked > self._answered or self._stopping
+
     def after_fork(self) -> None:
         """Start anew in a forked child, where the parent's thread does not exist."""
+        if self._ident is not None:
+            WORKERS.discard(self._ident)
         self._begin()
 
     def _run(self) -> None:
-        _this_thread.exports = True
+        self._ident = get_ident()
+        WORKERS.add(self._ident)
         # Set once for the life of the thread. `instrumentation.utils.suppress_instrumentation` sets the same keys, but
         # importing it costs more than the rest of the SDK.
         for key in (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESS_HTTP_INSTRUMENTATION_KEY):
             attach(set_value(key, value=True))
-        changed = self._changed
+        try:
+            self._work(self._changed)
+        finally:
+            WORKERS.discard(self._ident)
+
+    def _work(self, changed: threading.Condition) -> None:
         occasion: Occasion = "tick"
         while occasion != "stop":
             with changed:
-                changed.wait_for(self._is_wanted, self._delay_s)
+                changed.wait_for(lambda: self.is_wanted, self._delay_s)
                 occasion = self._occasion()
                 self._woken = False
                 ticket = self._asked
@@ -135,9 +151,6 @@ class Worker:
                     self._went_well = went_well
                     self._ended = occasion == "stop"
                     changed.notify_all()
-
-    def _is_wanted(self) -> bool:
-        return self._woken or self._asked > self._answered or self._stopping
 
     def _occasion(self) -> Occasion:
         if self._stopping:

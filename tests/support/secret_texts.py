@@ -82,6 +82,17 @@ SECRETS: dict[str, st.SearchStrategy[str]] = {
     "xai": _chars(_ALNUM, 80).map(lambda key: f"xai-{key}"),
     "perplexity": _chars(_ALNUM, 48).map(lambda key: f"pplx-{key}"),
     "nvidia": _chars(_ALNUM + "_-", 64).map(lambda key: f"nvapi-{key}"),
+    "pinecone": _chars(_ALNUM + "_", 60).map(lambda key: f"pcsk_{key}7"),
+    "langsmith": _chars("0123456789abcdef", 32).map(lambda key: f"lsv2_pt_{key}_0a1b2c3d4e"),
+    "tavily": _chars(_ALNUM, 32).map(lambda key: f"tvly-dev-{key}7"),
+    "stripe web hook": _chars(_ALNUM, 32).map(lambda key: f"whsec_{key}7"),
+    "npm": _chars(_ALNUM, 35).map(lambda key: f"npm_{key}7"),
+    "pypi": _chars(_ALNUM + "_-", 80).map(lambda key: f"pypi-AgEIcHlwaS5vcmc{key}7"),
+    "google client": _chars(_ALNUM + "_-", 27).map(lambda key: f"GOCSPX-{key}7"),
+    "sendgrid": st.tuples(_chars(_ALNUM + "_-", 22), _chars(_ALNUM + "_-", 43)).map(
+        lambda key: f"SG.{key[0]}.{key[1]}"
+    ),
+    "vault": _chars(_ALNUM, 24, 90).map(lambda key: f"hvs.{key}"),
     "jwt": st.tuples(_chars(_ALNUM + "_-", 16, 40), _chars(_ALNUM + "_-", 16, 300), _chars(_ALNUM + "_-", 0, 90)).map(
         lambda parts: f"eyJ{parts[0]}.{parts[1]}.{parts[2]}"
     ),
@@ -101,6 +112,25 @@ SECRETS: dict[str, st.SearchStrategy[str]] = {
         lambda body: f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{body}\n-----END RSA PRIVATE KEY-----"
     ),
 }
+
+# What secrets are made of and what only looks so, to be put together at random. Letters that are equal to an ASCII
+# letter only where case is ignored, such as the long s, are left out: nobody writes a secret's name with one.
+FRAGMENTS = (
+    "password", "PASSWORD", "passwd", "passphrase", "pass", "secret", "token", "Token", "tokens", "api_key", "api-key",
+    "API key", "key", "monkey", "access_key", "AccountKey", "session", "session_id", "sessionid", "signature", "sig",
+    "design", "auth", "author", "Authorization", "authorisation", "cookie", "Set-Cookie", "Bearer", "basic", "Digest ",
+    "jwt", "pwd", "credentials", "=", ":", " = ", ": ", " => ", '"', "'", '\\"', "\\n", "\n", "\t", " ", "-", "_", "@", ".",
+    "://", "https://user:pw@host/", "//hooks.slack.com/services/", "discord.com/api/webhooks/", "hooks", "eyJ",
+    "eyJhbGciOiJIUzI1NiJ9", "sk-", "task-", "rk_live_", "pk-lf-", "hf_", "gsk_", "r8_", "e2b_", "xai-", "pplx-", "nvapi-",
+    "ghp_", "github_pat_", "glpat-", "pcsk_", "lsv2_pt_", "npm_", "whsec_", "SG.", "hvs.", "xoxb-", "xapp-", "AKIA", "ASIA",
+    "AIza", "ya29.", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "-----", "4111 1111 1111 1111",
+    "4111111111111111", "4111-1111-1111-1111", "378282246310005", "3782 822463 10005", "30569309025904",
+    "4222222222222", "41\u0661\u0661\u0661\u0661\u0661\u0661", "\u0663", "é", "日本", "🎉", "\udce9", "\u2003", ",", ";", "&", "}", "]", "(", ")",
+    "{", "[", "\\", "/", "?", "#", "<", ">", "None", "true", MASK, "bob@example.com", "@example.com", "a" * 8, "a" * 15,
+    "Ab3" * 7, "0123456789abcdef", "7", "12", "1234", "2345", "550e8400-e29b-41d4-a716-446655440000",
+    "0af7651916cd43dd8448eb211c80319c", "2023-11-14T22:13:20",
+)  # fmt: skip
+COMPOSED = st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
 
 _opaque = st.tuples(_chars(_ALNUM + "-_", 7, 60), _digit).map("".join)
 _password = _chars(_ALNUM + "-_!$%*+./:<>?@^|~", 6, 40).filter(lambda word: word.isascii() and word != MASK)

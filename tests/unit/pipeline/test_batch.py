@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import FrameType
 
 import pytest
 from opentelemetry import trace
@@ -13,9 +15,11 @@ from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from capibara_otel.pipeline.batch import BatchLimits, BatchLogs, BatchQueue, BatchSpans
-from capibara_otel.pipeline.exporters import Outlet
-from capibara_otel.pipeline.health import Health
+from capibara_otel.pipeline.batch import BatchLimits, BatchQueue
+from capibara_otel.pipeline.health import REASONS, Health, Reason
+from capibara_otel.pipeline.official.exporters import OfficialOutlet as Outlet
+from capibara_otel.pipeline.official.processors import BatchLogs, BatchSpans
+from capibara_otel.pipeline.outlet import Sent
 
 
 class Result(Enum):
@@ -69,6 +73,11 @@ def sink() -> Sink:
 def health() -> Health:
     """Where they are counted."""
     return Health()
+
+
+def outlet_to(sink: Sink) -> Outlet[Sequence[object]]:
+    """Return what carries batches to a sink."""
+    return Outlet("here", lambda: sink)
 
 
 @pytest.fixture
@@ -225,11 +234,130 @@ def test_what_is_left_at_the_deadline_is_given_up(queue: BatchQueue[object], sin
     assert counts(health) == (0, 0, 0, 9)
 
 
+@dataclass
+class Keeper:
+    """An outlet that never comes to an end with a batch, and keeps what it is asked to keep."""
+
+    target: str = "here"
+    keeps: bool = True
+    answer: Sent = field(default_factory=lambda: Sent(delivered=False, spooled=99))
+    kept: list[list[object]] = field(default_factory=list)
+    called: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    may_go: threading.Event = field(default_factory=threading.Event)
+
+    def send(self, _: Sequence[object], /) -> Sent:
+        """Hang."""
+        self.called.release()
+        self.may_go.wait(20)
+        return Sent(delivered=True)
+
+    def keep(self, batch: Sequence[object], /) -> Sent:
+        """Keep a batch."""
+        self.kept.append(list(batch))
+        return self.answer
+
+    def catch_up(self, _: Callable[[], bool], /) -> None:
+        """Catch up on nothing."""
+
+    def close(self) -> None:
+        """Let the batch under way go."""
+        self.may_go.set()
+
+    def after_fork(self) -> None:
+        """Begin anew."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "spooled", "dropped"),
+    [
+        (Sent(delivered=False, spooled=99), 9, {}),
+        (Sent(delivered=True), 0, {}),
+        (Sent(delivered=False), 0, {"shutdown": 9}),
+        (Sent(delivered=False, spool_was_full=True), 0, {"spool_full": 9}),
+    ],
+)
+def test_what_is_left_at_the_deadline_is_kept_where_there_is_a_place(
+    health: Health, answer: Sent, spooled: int, dropped: dict[Reason, int]
+) -> None:
+    """The batch under way and the rest are handed over batch by batch, and counted as what became of them."""
+    keeper = Keeper(answer=answer)
+    queue = BatchQueue[object]("traces", keeper, BatchLimits(10, 4, 3600), health)
+    for number in range(4):
+        queue.put(number)
+    assert keeper.called.acquire(timeout=10)
+    for number in range(4, 9):
+        queue.put(number)
+    queue.close()
+    assert not queue.finish(0.05)
+    assert keeper.kept == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+    assert health.spooled("traces") == spooled
+    assert {
+        reason: health.dropped("traces", reason) for reason in REASONS if health.dropped("traces", reason)
+    } == dropped
+    assert health.exported("traces") == (9 if answer.delivered else 0)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers of Unix")
+def test_a_signal_handler_may_put_at_any_moment(sink: Sink, health: Health) -> None:
+    """A handler that puts in the midst of another put waits for nobody, and every item has one count."""
+    queue = BatchQueue[object]("traces", Outlet("here", lambda: sink), BatchLimits(50, 10, 0.001), health)
+    put = handled = 0
+
+    def handle(_: int, __: FrameType | None) -> None:
+        nonlocal handled
+        handled += 1
+        queue.put("by the handler")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+    try:
+        while handled < 300:
+            queue.put("by the thread")
+            put += 1
+        queue.close()
+        while handled < 320:
+            queue.put("by the thread")
+            put += 1
+        queue.finish(10)
+        while handled < 340:
+            queue.put("by the thread")
+            put += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert sum(counts(health)) == put + handled
+    assert health.exported("traces") == len(sink.items)
+
+
+def test_items_on_their_way_in_when_the_queue_is_given_up_are_counted(health: Health) -> None:
+    """However late an item comes, it is taken by the end or counted by whoever put it."""
+    for _ in range(20):
+        sink = Sink()
+        queue = BatchQueue[object]("traces", outlet_to(sink), BatchLimits(40, 10, 0.001), health)
+        begun = threading.Barrier(4)
+
+        def put(queue: BatchQueue[object] = queue, begun: threading.Barrier = begun) -> None:
+            begun.wait(10)
+            for number in range(50):
+                queue.put(number)
+
+        threads = [threading.Thread(target=put) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        begun.wait(10)
+        queue.close()
+        queue.finish(10)
+        for thread in threads:
+            thread.join()
+        assert len(queue) == 0
+    assert sum(counts(health)) == 20 * 3 * 50
+
+
 def test_an_exporter_made_too_late_is_not_used(health: Health, sink: Sink) -> None:
     """A queue that is given up before its exporter was made sends nothing."""
     outlet: Outlet[Sequence[object]] = Outlet("here", lambda: sink)
     outlet.close()
-    assert not outlet.send([1])
+    assert not outlet.send([1]).delivered
     assert sink.items == []
 
 

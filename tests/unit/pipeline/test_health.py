@@ -8,7 +8,8 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from capibara_otel.pipeline.health import Health
+from capibara_otel.pipeline.health import REASONS, Health, Reason
+from capibara_otel.pipeline.outlet import Sent
 from capibara_otel.semconv.instruments import Instruments
 
 
@@ -52,7 +53,13 @@ def test_counts_are_shown_from_zero(health: Health, reader: InMemoryMetricReader
     health.watch("logs", size=lambda: 0, capacity=10)
     assert points(reader) == {
         "exported": {("logs",): 0},
-        "dropped": {("queue_full", "logs"): 0, ("export_failed", "logs"): 0, ("shutdown", "logs"): 0},
+        "dropped": {
+            ("queue_full", "logs"): 0,
+            ("export_failed", "logs"): 0,
+            ("rejected", "logs"): 0,
+            ("unencodable", "logs"): 0,
+            ("shutdown", "logs"): 0,
+        },
         "queue.size": {("logs",): 0},
         "queue.capacity": {("logs",): 10},
     }
@@ -70,17 +77,70 @@ def test_counts_add_up_by_signal_and_reason(health: Health, reader: InMemoryMetr
     health.count_dropped("metrics", "export_failed", 7)
     shown = points(reader)
     assert shown["exported"] == {("traces",): 11, ("metrics",): 0}
-    assert shown["dropped"] == {
+    assert {labels: value for labels, value in shown["dropped"].items() if value} == {
         ("queue_full", "traces"): 1,
-        ("export_failed", "traces"): 0,
         ("shutdown", "traces"): 2,
-        ("queue_full", "metrics"): 0,
         ("export_failed", "metrics"): 7,
-        ("shutdown", "metrics"): 0,
     }
     assert shown["queue.size"] == {("traces",): 7}
     assert shown["queue.capacity"] == {("traces",): 30}
     assert (health.exported("traces"), health.dropped("traces")) == (11, 3)
+
+
+@pytest.mark.parametrize(
+    ("sent", "exported", "spooled", "dropped"),
+    [
+        (Sent(delivered=True), 10, 0, {}),
+        (Sent(delivered=True, rejected=3), 7, 0, {"rejected": 3}),
+        (Sent(delivered=True, rejected=99, unencodable=4), 0, 0, {"rejected": 6, "unencodable": 4}),
+        (Sent(delivered=False), 0, 0, {"export_failed": 10}),
+        (Sent(delivered=False, unencodable=2), 0, 0, {"export_failed": 8, "unencodable": 2}),
+        (Sent(delivered=False, spooled=9, unencodable=1), 0, 9, {"unencodable": 1}),
+        (Sent(delivered=False, spool_was_full=True), 0, 0, {"spool_full": 10}),
+    ],
+)
+def test_every_item_of_a_batch_is_counted_once(
+    health: Health, sent: Sent, exported: int, spooled: int, dropped: dict[Reason, int]
+) -> None:
+    """Exported, put aside and dropped by reason add up to the batch, whatever the receiver claims to have rejected."""
+    health.count_sent("logs", 10, sent)
+    counts = {reason: health.dropped("logs", reason) for reason in REASONS if health.dropped("logs", reason)}
+    assert (health.exported("logs"), health.spooled("logs"), counts) == (exported, spooled, dropped)
+    assert exported + spooled + sum(dropped.values()) == 10
+
+
+def test_why_a_batch_is_lost_may_be_said(health: Health) -> None:
+    """What is given up at the end is dropped by the shutdown, not by the receiver."""
+    health.count_sent("logs", 10, Sent(delivered=False), lost="shutdown")
+    assert health.dropped("logs", "shutdown") == health.dropped("logs") == 10
+
+
+def test_a_spool_is_shown_where_there_is_one(health: Health, reader: InMemoryMetricReader) -> None:
+    """Its bytes are a gauge, and what it had no room for has a count from then on."""
+    health.watch("logs")
+    health.watch_spool(lambda: 4096)
+    shown = points(reader)
+    assert shown["spool.size"] == {(): 4096}
+    assert shown["dropped"]["spool_full", "logs"] == 0
+
+
+def test_decisions_are_shown_where_there_is_tail_sampling(health: Health, reader: InMemoryMetricReader) -> None:
+    """What waits is a gauge, what was decided is counted by decision, from zero."""
+    health.watch_undecided(lambda: 5)
+    health.count_decided("error")
+    health.count_decided("dropped", 7)
+    assert points(reader) == {
+        "traces.undecided": {(): 5},
+        "traces.decided": {("error",): 1, ("slow",): 0, ("dear",): 0, ("share",): 0, ("dropped",): 7},
+    }
+    assert health.decided("dropped") == 7
+
+
+def test_overflow_is_shown_once_there_was_some(health: Health, reader: InMemoryMetricReader) -> None:
+    """The metric and the attribute that is to blame are named."""
+    health.count_overflow("capibara6.rag.searches", "user.id")
+    health.count_overflow("capibara6.rag.searches", "user.id", 2)
+    assert points(reader) == {"overflow": {("user.id", "capibara6.rag.searches"): 3}}
 
 
 def test_times_are_histograms(health: Health, reader: InMemoryMetricReader) -> None:
@@ -107,6 +167,8 @@ def test_a_forked_child_counts_from_zero(health: Health, reader: InMemoryMetricR
     health.watch("traces")
     health.count_exported("traces", 5)
     health.count_dropped("traces", "shutdown", 5)
+    health.count_spooled("traces", 5)
     health.after_fork()
+    assert health.spooled("traces") == 0
     assert set(points(reader)["dropped"].values()) == {0}
     assert points(reader)["exported"] == {("traces",): 0}

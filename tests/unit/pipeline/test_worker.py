@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 
-from capibara_otel.pipeline.worker import Occasion, Worker, in_worker
+from capibara_otel.pipeline.worker import WORKERS, Occasion, Worker, in_worker
 
 
 class Job:
@@ -67,6 +67,20 @@ def test_a_flush_keeps_its_deadline(worker: Worker, job: Job) -> None:
     assert not worker.wait_flush(worker.ask_flush(), 0)
 
 
+def test_a_run_that_was_asked_for_is_known_to_be_wanted(worker: Worker, job: Job) -> None:
+    """Whoever works on can see that somebody waits for the next run."""
+    job.may_go.clear()
+    wanted = [worker.is_wanted]
+    worker.wake()
+    assert job.ran.acquire(timeout=10)
+    wanted.append(worker.is_wanted)
+    worker.wake()
+    wanted.append(worker.is_wanted)
+    job.may_go.set()
+    assert worker.wait_flush(worker.ask_flush(), 10)
+    assert [*wanted, worker.is_wanted] == [False, False, True, False]
+
+
 def test_a_flush_that_went_wrong_says_so(worker: Worker, job: Job) -> None:
     """The job's answer is the flush's."""
     job.answer = False
@@ -94,6 +108,18 @@ def test_it_runs_at_its_interval_and_a_last_time(job: Job) -> None:
     assert job.occasions.count("stop") == 1
     assert job.occasions[-1] == "stop"
     assert "test-worker" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_an_ended_worker_is_no_worker_any_more(job: Job) -> None:
+    """Threads that come later may have the same ident; what they emit is sent."""
+    before = set(WORKERS)
+    worker = Worker("test-worker", job, delay_s=None)
+    assert worker.wait_flush(worker.ask_flush(), 10)
+    (thread,) = (each for each in threading.enumerate() if each.name == "test-worker")
+    assert thread.ident in WORKERS
+    worker.stop()
+    thread.join(10)
+    assert before >= WORKERS
 
 
 def test_after_its_end_nothing_runs_and_nobody_waits(job: Job) -> None:
