@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -13,13 +15,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from capibara_otel._safety import Once
-from capibara_otel.pipeline.exposition import Exposition, Page
+from capibara_otel.pipeline.plan import MetricsPage, Page
 from capibara_otel.pipeline.token import admits
 
 logger: Final = logging.getLogger(__name__)
 
 _said: Final = Once()
 _POLL_S: Final = 0.1  # how long closing may take
+_MOST_READERS: Final = 32
+_TOO_MANY: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class MetricsEndpoint:
@@ -32,23 +36,26 @@ class MetricsEndpoint:
         path: of the page.
         token: what `Authorization: Bearer` must carry; None lets everyone read.
         is_open: whether it listens at once; else `open` begins.
+        patience_s: seconds a reader may take for its request, and again to take the page.
     """
 
     def __init__(
         self,
-        exposition: Exposition,
+        exposition: MetricsPage,
         *,
         host: str,
         port: int,
         path: str,
         token: str | None = None,
         is_open: bool = True,
+        patience_s: float = 10.0,
     ) -> None:
         self.exposition: Final = exposition
         self.path: Final = path
         self._host: Final = host
         self._port: Final = port
         self._token: Final = token
+        self.patience_s: Final = patience_s
         self._server: _Server | None = None
         self._is_open = is_open
         if is_open:
@@ -110,11 +117,53 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, endpoint: MetricsEndpoint, host: str, port: int) -> None:
         self.endpoint: Final = endpoint
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._places: Final = threading.BoundedSemaphore(_MOST_READERS)
+        self._asking: Final[dict[socket.socket, float]] = {}
+        self._lock: Final = threading.Lock()
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
         """Bind without asking the name service for the host's name, which may take seconds."""
         TCPServer.server_bind(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a reader in a thread of its own, if there are not too many."""
+        if self._places.acquire(blocking=False):
+            try:
+                super().process_request(request, client_address)
+            except BaseException:  # no more threads
+                self._places.release()
+                raise
+        else:
+            with contextlib.suppress(OSError):
+                request.send(_TOO_MANY)
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a reader, then give its place to another."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def await_request(self, connection: socket.socket) -> None:
+        """Note that a reader is to make a request."""
+        with self._lock:
+            self._asking[connection] = time.monotonic() + self.endpoint.patience_s
+
+    def has_request(self, connection: socket.socket) -> None:
+        """Note that it has, or has gone."""
+        with self._lock:
+            self._asking.pop(connection, None)
+
+    def service_actions(self) -> None:
+        """Turn out who does not come to the point."""
+        now = time.monotonic()
+        with self._lock:
+            late = [connection for connection, deadline in self._asking.items() if deadline < now]
+        for connection in late:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Keep readers that go away from the app's standard error."""
@@ -126,7 +175,19 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "capibara-otel"
     sys_version = ""
-    timeout = 10
+
+    def setup(self) -> None:
+        """Begin to serve a connection."""
+        super().setup()
+        self.connection.settimeout(self.server.endpoint.patience_s)
+
+    def handle_one_request(self) -> None:
+        """Serve one request of a connection."""
+        self.server.await_request(self.connection)
+        try:
+            super().handle_one_request()
+        finally:
+            self.server.has_request(self.connection)
 
     def do_GET(self) -> None:
         """Answer with the page."""
@@ -141,6 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
         logger.debug(format, *args)
 
     def _answer(self) -> None:
+        self.server.has_request(self.connection)
         endpoint = self.server.endpoint
         if urlsplit(self.path).path != endpoint.path:
             self._send(HTTPStatus.NOT_FOUND, b"not found\n", {})

@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import logging
 import socket
 import struct
-from collections.abc import Callable, Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 
 from capibara_otel.pipeline.endpoint import MetricsEndpoint
-from capibara_otel.pipeline.exposition import Exposition
+from capibara_otel.pipeline.metrics.data import Collection
+from capibara_otel.pipeline.page.exposition import Exposition
+from tests.unit.pipeline.page.made import collection, counter, number
+
+
+class Metrics:
+    """What is measured; each collection can be made to do something else."""
+
+    def __init__(self) -> None:
+        self.collection = collection(counter("work", number(7)))
+        self.before: Callable[[], object] = lambda: None
+
+    def collect(self) -> Collection:
+        """Return it."""
+        self.before()
+        return self.collection
 
 
 @pytest.fixture
-def exposition() -> Exposition:
-    """A page with something on it."""
-    made = Exposition()
-    MeterProvider([made.reader], shutdown_on_exit=False).get_meter("t").create_counter("work").add(7)
-    return made
+def metrics() -> Metrics:
+    """One counter."""
+    return Metrics()
 
 
 Serve = Callable[..., MetricsEndpoint]
 
 
 @pytest.fixture
-def serve(exposition: Exposition) -> Iterator[Serve]:
+def serve(metrics: Metrics) -> Iterator[Serve]:
     """Serve the page for the time of the test."""
     made: list[MetricsEndpoint] = []
 
-    def begin(host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> MetricsEndpoint:
-        made.append(MetricsEndpoint(exposition, host=host, port=port, path="/metrics", token=token))
+    def begin(host: str = "127.0.0.1", port: int = 0, **options: Any) -> MetricsEndpoint:
+        exposition = Exposition(metrics.collect)
+        made.append(MetricsEndpoint(exposition, host=host, port=port, path="/metrics", **options))
         return made[-1]
 
     yield begin
@@ -154,6 +169,17 @@ def test_it_listens_on_the_sixth_version_too(serve: Serve) -> None:
     assert ask(endpoint, host="::1")[0] == 200
 
 
+def test_it_may_begin_later(serve: Serve) -> None:
+    """Told to wait it has no port until it is opened; opened twice it listens once."""
+    endpoint = serve(is_open=False)
+    assert endpoint.port is None
+    endpoint.open()
+    port = endpoint.port
+    endpoint.open()
+    assert endpoint.port == port
+    assert ask(endpoint)[0] == 200
+
+
 def test_closed_it_listens_no_more(serve: Serve) -> None:
     """After closing the port is free again; closing twice is closing once."""
     endpoint = serve()
@@ -166,20 +192,18 @@ def test_closed_it_listens_no_more(serve: Serve) -> None:
 
 
 def test_a_page_that_cannot_be_written_is_an_error_for_the_reader_alone(
-    serve: Serve, exposition: Exposition, caplog: pytest.LogCaptureFixture
+    serve: Serve, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Metrics that break the page answer 500 and are logged once; the server goes on."""
 
-    class Broken(Collector):
-        def collect(self) -> Iterable[Metric]:
-            raise ValueError("broken")
+    def broken() -> None:
+        raise ValueError("broken")
 
-    broken = Broken()
-    exposition._collectors.register(broken)
+    metrics.before = broken
     endpoint = serve()
     assert [ask(endpoint)[0] for _ in range(3)] == [500, 500, 500]
     assert [record.getMessage() for record in caplog.records] == ["the metrics page could not be written"]
-    exposition._collectors.unregister(broken)
+    metrics.before = lambda: None
     assert ask(endpoint)[0] == 200
 
 
@@ -199,3 +223,102 @@ def test_scrapes_are_not_in_the_apps_log(serve: Serve, caplog: pytest.LogCapture
     with caplog.at_level(logging.INFO):
         assert ask(serve())[0] == 200
     assert caplog.records == []
+
+
+def big(metrics: Metrics) -> None:
+    """Have a page that no socket takes at once."""
+    metrics.collection = collection(
+        counter("work", *(number(1, {"kind": "x" * 1000 + str(kind)}) for kind in range(20_000)))
+    )
+
+
+def test_a_big_page_arrives_whole(serve: Serve, metrics: Metrics) -> None:
+    """A page of many megabytes is as long as it says."""
+    big(metrics)
+    _, headers, body = ask(serve())
+    assert int(headers["Content-Length"]) == len(body) > 20_000_000
+    assert body.count(b"work_total{") == 20_000
+
+
+def test_a_reader_that_does_not_read_is_let_go(serve: Serve, metrics: Metrics) -> None:
+    """Who asks for a big page and takes nothing of it is cut off, and holds up nobody meanwhile."""
+    big(metrics)
+    endpoint = serve(patience_s=0.2)
+    with socket.create_connection(("127.0.0.1", endpoint.port or 0)) as slow:
+        slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert ask(endpoint, "/other")[0] == 404
+        slow.settimeout(60)
+        until(lambda: not readers())
+        received = sum(map(len, iter(lambda: _receive(slow), b"")))
+    assert received < 20_000_000
+
+
+def _receive(connected: socket.socket) -> bytes:
+    with contextlib.suppress(ConnectionResetError):
+        return connected.recv(1_000_000)
+    return b""
+
+
+def readers() -> list[threading.Thread]:
+    """Return the threads that serve readers."""
+    return [each for each in threading.enumerate() if "process_request_thread" in each.name]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens in another thread."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-"])
+def test_a_reader_that_does_not_come_to_the_point_is_let_go(serve: Serve, sent: bytes) -> None:
+    """Who sends nothing, or half a request, byte by byte, is cut off after the time a request may take."""
+    endpoint = serve(patience_s=0.3)
+    with socket.create_connection(("127.0.0.1", endpoint.port or 0), timeout=30) as slow:
+        slow.sendall(sent)
+        with contextlib.suppress(OSError):
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                if sent:
+                    slow.sendall(b"a")
+                slow.settimeout(0.05)
+                with contextlib.suppress(TimeoutError):
+                    assert slow.recv(100) == b"", "it is no request"
+                    break
+    until(lambda: not readers())
+    assert ask(endpoint)[0] == 200
+
+
+def test_a_connection_serves_many_requests(serve: Serve) -> None:
+    """A reader keeps its connection for as long as it makes requests in time."""
+    endpoint = serve(patience_s=5)
+    connection = http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=10)
+    for _ in range(5):
+        connection.request("GET", "/metrics")
+        response = connection.getresponse()
+        assert (response.status, b"work_total 7.0" in response.read()) == (200, True)
+    connection.close()
+
+
+def test_so_many_readers_and_no_more(serve: Serve, metrics: Metrics) -> None:
+    """Readers beyond what is served at a time are refused at once; when others have gone there is room again."""
+    endpoint = serve()
+    free = threading.Event()
+    metrics.before = lambda: free.wait(30)
+    held = [socket.create_connection(("127.0.0.1", endpoint.port or 0), timeout=30) for _ in range(32)]
+    for each in held:
+        each.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    until(lambda: len(readers()) == 32)
+    with contextlib.suppress(ConnectionError):  # it may be closed before the request has arrived
+        status, headers, _ = ask(endpoint)
+        assert (status, headers["Connection"]) == (503, "close")
+    free.set()
+    answers = []
+    for each in held:
+        answers.append(b"".join(iter(lambda each=each: each.recv(65536), b"")))  # type: ignore[misc]
+        each.close()
+    assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in answers)
+    until(lambda: not readers())
+    assert ask(endpoint)[0] == 200
