@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast
 
+from capibara_otel._safety import count_faults
 from capibara_otel.operation import (
     Emitter,
     Operation,
@@ -20,7 +21,7 @@ from capibara_otel.operation import (
     threads,
 )
 from capibara_otel.operation.clock import Clock, SystemClock
-from capibara_otel.operation.context import KEYWORDS
+from capibara_otel.operation.context import KEYWORDS, put_context_on
 from capibara_otel.subsystems.ace import Ace
 from capibara_otel.subsystems.agents import Agents
 from capibara_otel.subsystems.api import Api
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from capibara_otel.config.arguments import SettingsArguments
     from capibara_otel.host import Collector
     from capibara_otel.logs import Logs
+    from capibara_otel.pipeline.metrics.views import View
     from capibara_otel.pipeline.running import Providers
 
 _App = TypeVar("_App")
@@ -80,7 +82,13 @@ class Capibara:
 
     # --- set-up
 
-    def configure(self, *, hooks: Sequence[OperationHook] = (), **settings: Unpack[SettingsArguments]) -> Capibara:
+    def configure(
+        self,
+        *,
+        hooks: Sequence[OperationHook] = (),
+        views: Sequence[View] = (),
+        **settings: Unpack[SettingsArguments],
+    ) -> Capibara:
         """Set everything up. Each setting: argument, else environment, else `capibara.yaml`, else default.
 
         Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing leaves this machine: metrics are on `/metrics`, logs on standard
@@ -89,6 +97,7 @@ class Capibara:
 
         Args:
             hooks: told of each operation when it ends.
+            views: change what metrics become: name, labels, aggregation, limit; see `capibara_otel.pipeline.View`.
             settings: docs/reference/settings.md lists them; None is as good as not given.
 
         Returns:
@@ -104,20 +113,20 @@ class Capibara:
             if self.providers is not None:
                 _logger.warning("configure() was called again and changed nothing; call shutdown() first")
                 return self
-            self._start(loaded, hooks)
+            self._start(loaded, hooks, views)
         return self
 
-    def _start(self, settings: Settings, hooks: Sequence[OperationHook]) -> None:
+    def _start(self, settings: Settings, hooks: Sequence[OperationHook], views: Sequence[View]) -> None:
         from capibara_otel.logs import CanonicalLines, LogLevel, Output  # noqa: PLC0415 - cheap import
-        from capibara_otel.operation.foreign import ContextOnSpans  # noqa: PLC0415 - needs the SDK
-        from capibara_otel.pipeline.providers import start  # noqa: PLC0415 - needs the SDK
+        from capibara_otel.pipeline.providers import start  # noqa: PLC0415 - cheap import
 
         self.settings = settings
         if self._ended:
             _logger.warning("configure() after shutdown(): other instrumentations of this process stay with what ended")
         self.providers = start(
             settings,
-            span_processors=[ContextOnSpans()],
+            span_starts=[put_context_on],
+            views=views,
             set_global=not self._ended,
             before_flush=self._before_flush,
             is_used=lambda: self.emitter.used,
@@ -132,6 +141,7 @@ class Capibara:
         self._hooks = [CanonicalLines(self.log), *hooks]
         self.emitter.hooks = tuple(self._hooks)
         self.emitter.reaper.ensure()
+        count_faults(self.emitter.fault)
         threads.follow_threads()
         self._follow_logging()
         self._collect()
@@ -273,6 +283,7 @@ class Capibara:
             if providers is None:
                 return True
             self._ended = True
+            count_faults(self.emitter.fault, wanted=False)
             if self._collector is not None:
                 self._collector.stop()
                 self._collector = None
@@ -318,8 +329,7 @@ class Capibara:
     def renew_after_fork(self) -> None:
         """Begin anew in a forked process; providers do so by themselves."""
         self._lock = threading.RLock()
-        self.emitter.epoch += 1
-        self.emitter.reaper.renew()
+        self.emitter.after_fork()
         if self.providers is not None:
             self.emitter.reaper.ensure()
         self.optimizations.rates.clear()

@@ -13,7 +13,13 @@ from capibara_otel.sdk import DEFAULT
 
 pytest_plugins = ["capibara_otel.testing"]
 
-PROMTOOL = Path(__file__).resolve().parents[1] / ".tools" / "promtool"
+TOOLS = Path(__file__).resolve().parents[1] / ".tools"
+NEEDED = {
+    "tools": (TOOLS / "promtool", "promtool was not built: install Go and run `make tools`"),
+    "suites": (TOOLS / "suites" / ".ready", "the published test suites were not fetched: run `make suites`"),
+}
+"""What a marked test needs, and what to do where it is missing."""
+PROMTOOL = NEEDED["tools"][0]
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +34,12 @@ def _nothing_left_open() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs promtool where it was not built, unless everything is demanded."""
-    if PROMTOOL.is_file() or os.environ.get("DEMAND_ALL"):
+    """Skip what needs something that is missing here, unless everything is demanded."""
+    if os.environ.get("DEMAND_ALL"):
         return
-    skip = pytest.mark.skip(reason="promtool was not built: install Go and run `make tools`")
-    for item in items:
-        if "tools" in item.keywords:
-            item.add_marker(skip)
+    for marker, (path, reason) in NEEDED.items():
+        if path.is_file():
+            continue
+        for item in items:
+            if marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Literal, TypedDict
 
 
@@ -27,4 +28,14 @@ class SettingsArguments(TypedDict, total=False):
     capture_content: bool | None
     gen_ai_metrics: Literal["latest", "legacy", "both"] | None
     disabled_instrumentations: Sequence[str] | None
-    pipeline: Literal["sdk"] | None
+    pipeline: Literal["capibara", "sdk"] | None
+    series_limit: int | None
+    trace_share: float | None
+    trace_slow: float | None
+    trace_slow_routes: Mapping[str, float] | None
+    trace_dear: Decimal | str | None
+    trace_buffer: int | None
+    spool_dir: str | None
+    spool_limit: int | None
+    merge_workers: bool | None
+    workers_dir: str | None

@@ -28,6 +28,7 @@ _TYPES: Final = (
     ("Mapping", "mapping"),
     ("tuple", "list"),
     ("SecretStr", "secret text"),
+    ("Decimal", "amount"),
     ("bool", "true or false"),
     ("int", "whole number"),
     ("float", "number"),

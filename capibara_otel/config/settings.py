@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
@@ -62,6 +63,7 @@ _Regexes: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_regex)], ..
 _Headers: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_header)], ...], BeforeValidator(_split)]
 _Pairs: TypeAlias = Annotated[Mapping[str, str | bool | int | float], BeforeValidator(_split_pairs)]
 _Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_SecondsOfRoutes: TypeAlias = Annotated[Mapping[str, _Seconds], BeforeValidator(_split_pairs)]
 
 _A_TEXT: Final = "a text"
 _HEADERS: Final = "header names joined by commas"
@@ -151,8 +153,60 @@ class Settings(BaseSettings):
         item="a name",
         env=("CAPIBARA_DISABLED_INSTRUMENTATIONS", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"),
     )
-    pipeline: Annotated[Literal["sdk"], BeforeValidator(_lower)] = _setting(
-        "sdk", "Which implementation carries the telemetry: `sdk` is the official OpenTelemetry SDK.", "sdk"
+    pipeline: Annotated[Literal["capibara", "sdk"], BeforeValidator(_lower)] = _setting(
+        "capibara",
+        "Which implementation of OpenTelemetry's API carries the telemetry: `capibara`, this package's own, or `sdk`, "
+        "the official OpenTelemetry SDK. What goes out is the same.",
+        "capibara or sdk",
+    )
+    series_limit: int = _setting(
+        2000,
+        "Sets of attributes a metric may have; what comes later is folded into one overflow series.",
+        "a whole number above 0",
+        ge=1,
+    )
+    trace_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = _setting(
+        1.0,
+        "Share of the ordinary traces that is sent. Below 1 a trace waits in memory until its request has ended; "
+        "failed, slow and dear ones are always sent. Metrics count everything.",
+        "a number from 0 to 1",
+    )
+    trace_slow: _Seconds = _setting(
+        2.0, "Seconds from which on a request is slow, for `trace_share`.", "a number of seconds, 0 or more"
+    )
+    trace_slow_routes: _SecondsOfRoutes = _setting(
+        {},
+        "The same for single routes or span names, such as `/api/v1/query=5`.",
+        "route=seconds pairs joined by commas",
+        item="a number of seconds, 0 or more",
+    )
+    trace_dear: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = _setting(
+        Decimal("0.10"), "US dollars from which on a trace is dear, for `trace_share`.", "an amount, such as 0.10"
+    )
+    trace_buffer: int = _setting(
+        20_000,
+        "Spans that may wait in memory for the end of their trace, for `trace_share`.",
+        "a whole number above 0",
+        ge=1,
+    )
+    spool_dir: _Text | None = _setting(
+        None,
+        "A folder for what the receiver did not take; it is sent once the receiver answers, also after a restart.",
+        "the path of a folder",
+    )
+    spool_limit: int = _setting(
+        64 * 1024 * 1024, "Bytes that folder may hold; the oldest go first.", "a whole number of bytes above 0", ge=1
+    )
+    merge_workers: bool = _setting(
+        True,  # noqa: FBT003 - a default
+        "Show the metrics of all worker processes of a server on the page of each; the official SDK cannot.",
+        "true or false",
+    )
+    workers_dir: _Text | None = _setting(
+        None,
+        "A folder that the workers of one server share, so that each shows the metrics of all; where the server's "
+        "workers are recognised, as those of uvicorn and gunicorn are, none is needed.",
+        "the path of a folder",
     )
 
     @field_validator("metrics_path")

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from capibara_otel.pipeline.part import WorkerPart
 from capibara_otel.pipeline.worker import Occasion, Worker
 
 logger: Final = logging.getLogger(__name__)
 
 
-class Guests:
+class Guests(WorkerPart):
     """Flushes and closes them in a thread of its own, so that nobody waits longer than he wants.
 
     The thread is there from the start, for none can be started once the interpreter exits.
@@ -24,19 +25,7 @@ class Guests:
     def __init__(self, flushes: Sequence[Callable[[], Any]], closes: Sequence[Callable[[], Any]]) -> None:
         self._flushes: Final = tuple(flushes)
         self._closes: Final = tuple(closes)
-        self._worker: Final = Worker("capibara-otel-guests", self._run, delay_s=None)
-
-    def ask_flush(self) -> int:
-        """Have them flushed; does not wait."""
-        return self._worker.ask_flush()
-
-    def wait_flush(self, ticket: int, timeout_s: float) -> bool:
-        """Wait for a flush; see `Worker.wait_flush`."""
-        return self._worker.wait_flush(ticket, timeout_s)
-
-    def close(self) -> None:
-        """Have them flushed and closed; does not wait."""
-        self._worker.stop()
+        super().__init__(Worker("capibara-otel-guests", self._run, delay_s=None))
 
     def finish(self, timeout_s: float) -> bool:
         """Wait until they are closed.
@@ -51,10 +40,6 @@ class Guests:
         if not in_time:
             logger.warning("the app's own processors did not close in time")
         return in_time
-
-    def after_fork(self) -> None:
-        """Start the thread anew in a forked child."""
-        self._worker.after_fork()
 
     def _run(self, occasion: Occasion) -> bool:
         calls = self._flushes + self._closes if occasion == "stop" else self._flushes

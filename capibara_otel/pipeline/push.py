@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final, Generic, TypeVar
 
-from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
-
-from capibara_otel.pipeline.exporters import Outlet, aggregation, temporality
 from capibara_otel.pipeline.health import Health, Signal
+from capibara_otel.pipeline.outlet import LAST_S, Outlet, spare_s
+from capibara_otel.pipeline.part import WorkerPart
 from capibara_otel.pipeline.worker import Occasion, Worker
 
-logger: Final = logging.getLogger(__name__)
+C = TypeVar("C")
 
 
-class MetricPush(MetricReader):
+class MetricPush(WorkerPart, Generic[C]):
     """Collects and exports at an interval, when a flush is asked for, and a last time when it is closed.
 
-    The SDK's own periodic reader exports in the caller's thread when flushed, whatever the deadline, and keeps a lock
-    that a forked child finds held.
-
     Args:
-        outlet: where the points go.
+        collect: takes a collection.
+        count: tells how many points one holds; one without points is not sent.
+        outlet: where they go.
         health: where they are counted.
-        environ: the environment, checked already; `OTEL_METRIC_EXPORT_INTERVAL` and the OTLP preferences are read.
+        interval_s: seconds between two collections.
         clock: monotonic seconds.
     """
 
@@ -33,38 +31,29 @@ class MetricPush(MetricReader):
 
     def __init__(
         self,
-        outlet: Outlet[MetricsData],
+        collect: Callable[[], C],
+        count: Callable[[C], int],
+        outlet: Outlet[C],
         health: Health,
-        environ: Mapping[str, str],
         *,
+        interval_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(preferred_temporality=temporality(environ), preferred_aggregation=aggregation(environ))
         self.target: Final = outlet.target
+        self._collect: Final = collect
+        self._points: Final = count
         self._outlet: Final = outlet
         self._health: Final = health
         self._clock: Final = clock
+        self._lock = threading.RLock()
         self._in_flight = 0
+        self._under_way: C | None = None
         self._given_up = False
-        self._went_well = True
-        interval_s = float(environ.get("OTEL_METRIC_EXPORT_INTERVAL") or 60_000) / 1000
         health.watch(self.signal)
-        self._worker: Final = Worker("capibara-otel-metrics", self._send, delay_s=interval_s)
-
-    def ask_flush(self) -> int:
-        """Have the metrics collected and sent; does not wait."""
-        return self._worker.ask_flush()
-
-    def wait_flush(self, ticket: int, timeout_s: float) -> bool:
-        """Wait for a flush; see `Worker.wait_flush`."""
-        return self._worker.wait_flush(ticket, timeout_s)
-
-    def close(self) -> None:
-        """Collect and send a last time; does not wait."""
-        self._worker.stop()
+        super().__init__(Worker("capibara-otel-metrics", self._send, delay_s=interval_s))
 
     def finish(self, timeout_s: float) -> bool:
-        """Wait until the last points are sent, then give them up and count them.
+        """Wait until the last points are sent, then give them up: they are put aside if they can be, and counted.
 
         Args:
             timeout_s: seconds to wait at most.
@@ -72,64 +61,50 @@ class MetricPush(MetricReader):
         Returns:
             Whether nothing was left.
         """
-        ended = self._worker.join(timeout_s)
-        self._given_up = True
-        if not ended:
-            self._health.count_dropped(self.signal, "shutdown", self._in_flight)
+        ended = self._worker.join(timeout_s - spare_s(self._outlet, timeout_s))
+        with self._lock:
+            self._given_up = True
+            left, points = self._under_way, self._in_flight
+            self._under_way = None
+        if left is not None:
+            self._health.count_sent(self.signal, points, self._outlet.keep(left), lost="shutdown")
         self._outlet.close()
-        return ended
-
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Collect and send now.
-
-        Args:
-            timeout_millis: milliseconds to wait at most.
-
-        Returns:
-            Whether the points reached the receiver in time.
-        """
-        return self.wait_flush(self.ask_flush(), timeout_millis / 1000)
-
-    def shutdown(self, timeout_millis: float = 2_000, **_: Any) -> None:
-        """Collect and send a last time.
-
-        Args:
-            timeout_millis: milliseconds to wait at most.
-        """
-        self.close()
-        self.finish(timeout_millis / 1000)
+        return ended and left is None
 
     def after_fork(self) -> None:
         """Start anew in a forked child, with an exporter of its own."""
+        self._lock = threading.RLock()
         self._in_flight = 0
+        self._under_way = None
         self._outlet.after_fork()
-        self._worker.after_fork()
+        super().after_fork()
 
-    def _send(self, _: Occasion) -> bool:
-        self._went_well = True
-        self.collect()
-        return self._went_well
+    def _send(self, occasion: Occasion) -> bool:
+        went_well = self._deliver(self._collect())
+        if went_well and occasion != "flush":
+            until = self._clock() + LAST_S
+            self._outlet.catch_up(lambda: self._given_up or self._worker.is_wanted or self._clock() >= until)
+        return went_well
 
-    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:  # noqa: ARG002
-        points = count_points(metrics_data)
+    def _deliver(self, collection: C) -> bool:
+        points = self._points(collection)
+        if not points:
+            return True
         self._in_flight = points
+        self._under_way = collection
         start = self._clock()
-        self._went_well = self._outlet.send(metrics_data)
-        self._health.record_export(self.signal, self._clock() - start, went_well=self._went_well)
-        if self._given_up:
-            return
-        self._in_flight = 0
-        if self._went_well:
-            self._health.count_exported(self.signal, points)
-        else:
-            self._health.count_dropped(self.signal, "export_failed", points)
+        sent = self._outlet.send(collection)
+        if sent.was_tried:
+            self._health.record_export(self.signal, self._clock() - start, went_well=sent.delivered)
+        with self._lock:
+            if self._given_up:
+                return sent.delivered
+            self._in_flight = 0
+            self._under_way = None
+        self._health.count_sent(self.signal, points, sent)
+        return sent.delivered
 
 
-def count_points(metrics_data: MetricsData) -> int:
-    """Return how many data points a collection holds."""
-    return sum(
-        len(metric.data.data_points)
-        for resource in metrics_data.resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-    )
+def interval_s(environ: Mapping[str, str]) -> float:
+    """Return what `OTEL_METRIC_EXPORT_INTERVAL` says, in seconds; a minute where it says nothing."""
+    return float(environ.get("OTEL_METRIC_EXPORT_INTERVAL") or 60_000) / 1000

@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import TracerProvider
 
 from capibara_otel._safety import shield
 from capibara_otel.pipeline.batch import BatchQueue
 from capibara_otel.pipeline.endpoint import MetricsEndpoint
-from capibara_otel.pipeline.exposition import Exposition
-from capibara_otel.pipeline.fork import resource_of_child
 from capibara_otel.pipeline.guests import Guests
 from capibara_otel.pipeline.health import SIGNALS, Health, Signal
+from capibara_otel.pipeline.plan import MetricsPage
 from capibara_otel.pipeline.push import MetricPush
+from capibara_otel.pipeline.resource import resource_of_child
+from capibara_otel.pipeline.scope import Resource
 from capibara_otel.pipeline.shutdown import Deadline, Part, finish_all, flush_all, forget
 
 logger: Final = logging.getLogger(__name__)
@@ -54,25 +54,27 @@ class Providers:
         pushes: metrics that are sent.
         guests: what others brought.
         tell_fork: told the resource of a forked child, in the child.
-        before_flush: called before each flush and the shutdown, so that what waits elsewhere comes along.
+        gathers: called before each flush and the shutdown, so that what waits elsewhere comes along.
         is_used: tells whether the app observed anything.
+        at_end: called when the pipeline has ended.
     """
 
     tracer_provider: TracerProvider
     meter_provider: MeterProvider
     logger_provider: LoggerProvider
     resource: Resource
-    exposition: Exposition
+    exposition: MetricsPage
     health: Health
     endpoint: MetricsEndpoint | None
     timeout_s: float
     clock: Callable[[], float]
     queues: Sequence[BatchQueue[Any]] = ()
-    pushes: Sequence[MetricPush] = ()
+    pushes: Sequence[MetricPush[Any]] = ()
     guests: Guests | None = None
-    tell_fork: Callable[[Resource], object] = id
-    before_flush: Callable[[], object] | None = None
+    tell_fork: Callable[[Resource], object] | None = None
+    gathers: Sequence[Callable[[], object]] = ()
     is_used: Callable[[], bool] | None = None
+    at_end: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         self._parts: list[Part] = [*self.queues, *self.pushes, *([self.guests] if self.guests else [])]
@@ -82,6 +84,7 @@ class Providers:
         self._limit_s = self.timeout_s
         self._is_idle = False
         self._dropped_before: dict[Signal, int] = {}
+        self._spooled_before: dict[Signal, int] = {}
         self._finishing = False
         self._finished = threading.Event()
         self._delivered = False
@@ -126,6 +129,7 @@ class Providers:
             self._deadline = Deadline(self._time_left() if timeout_s is None else timeout_s, self.clock)
         self._gather()
         self._dropped_before = {signal: self.health.dropped(signal) for signal in SIGNALS}
+        self._spooled_before = {signal: self.health.spooled(signal) for signal in SIGNALS}
         for part in self._parts:
             part.close()
         return True
@@ -147,9 +151,9 @@ class Providers:
         return any(queue.signal == "logs" for queue in self.queues)
 
     def _gather(self) -> None:
-        if self.before_flush is not None:
+        for gather in self.gathers:
             with shield("pipeline.before_flush"):
-                self.before_flush()
+                gather()
 
     def shutdown(self, timeout_s: float | None = None) -> bool:
         """Send what waits, then end the pipeline. What comes later is dropped and counted; nothing raises.
@@ -172,9 +176,14 @@ class Providers:
             self.endpoint.close()
         in_time = finish_all(self._parts, deadline)
         forget(self)
+        if self.at_end is not None:
+            with shield("pipeline.at_end"):
+                self.at_end()
         lost = {signal: self.health.dropped(signal) - before for signal, before in self._dropped_before.items()}
-        self._delivered = in_time and not any(lost.values())
-        self._say_lost(lost)
+        kept = {signal: self.health.spooled(signal) - before for signal, before in self._spooled_before.items()}
+        self._delivered = in_time and not any(lost.values()) and not any(count > 0 for count in kept.values())
+        self._say(lost, "did not reach %s")
+        self._say(kept, "wait on disk for %s")
         self._finished.set()
         return self._delivered
 
@@ -187,20 +196,22 @@ class Providers:
         self._last = None
         self.health.after_fork()
         self.resource = resource_of_child(self.resource)
-        self.tell_fork(self.resource)
+        if self.tell_fork is not None:
+            self.tell_fork(self.resource)
         for part in self._parts:
             part.after_fork()
         if self.endpoint is not None:
             self.endpoint.after_fork()
 
-    def _say_lost(self, lost: dict[Signal, int]) -> None:
-        if self._is_idle or not any(lost.values()):
+    def _say(self, items: dict[Signal, int], what: str) -> None:
+        """Say once what became of the items that no receiver has taken."""
+        counts = [f"{count} {_WORDS[signal][count != 1]}" for signal, count in items.items() if count > 0]
+        if self._is_idle or not counts:
             return
-        counts = [f"{items} {_WORDS[signal][items != 1]}" for signal, items in lost.items() if items]
-        senders: list[BatchQueue[Any] | MetricPush] = [*self.queues, *self.pushes]
-        targets = dict.fromkeys(sender.target for sender in senders if lost[sender.signal])
+        senders: list[BatchQueue[Any] | MetricPush[Any]] = [*self.queues, *self.pushes]
+        targets = dict.fromkeys(sender.target for sender in senders if items[sender.signal] > 0)
         logger.warning(
-            "shutdown after %g s at most: %s did not reach %s",
+            f"shutdown after %g s at most: %s {what}",  # noqa: G004 - a constant of this file
             self._limit_s,
             " and ".join(filter(None, [", ".join(counts[:-1]), counts[-1]])),
             ", ".join(targets),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,17 @@ def test_without_anything_the_defaults_hold() -> None:
         "capture_content": False,
         "gen_ai_metrics": "latest",
         "disabled_instrumentations": (),
-        "pipeline": "sdk",
+        "pipeline": "capibara",
+        "series_limit": 2000,
+        "trace_share": 1.0,
+        "trace_slow": 2.0,
+        "trace_slow_routes": {},
+        "trace_dear": Decimal("0.10"),
+        "trace_buffer": 20_000,
+        "spool_dir": None,
+        "spool_limit": 67_108_864,
+        "merge_workers": True,
+        "workers_dir": None,
     }
 
 
@@ -140,7 +151,17 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "CAPIBARA_CAPTURE_CONTENT": "true",
         "CAPIBARA_GEN_AI_METRICS": "both",
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis, httpx",
-        "CAPIBARA_PIPELINE": "sdk",
+        "CAPIBARA_PIPELINE": "SDK",
+        "CAPIBARA_SERIES_LIMIT": "500",
+        "CAPIBARA_TRACE_SHARE": "0.25",
+        "CAPIBARA_TRACE_SLOW": "1.5",
+        "CAPIBARA_TRACE_SLOW_ROUTES": "/query=5,rag search docs=0.25",
+        "CAPIBARA_TRACE_DEAR": "0.02",
+        "CAPIBARA_TRACE_BUFFER": "100",
+        "CAPIBARA_SPOOL_DIR": "/var/spool/mine",
+        "CAPIBARA_SPOOL_LIMIT": "1000000",
+        "CAPIBARA_MERGE_WORKERS": "false",
+        "CAPIBARA_WORKERS_DIR": "/run/mine",
         "CAPIBARA_RAISE": "1",
     }.items():
         monkeypatch.setenv(variable, value)
@@ -166,6 +187,16 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "gen_ai_metrics": "both",
         "disabled_instrumentations": ("redis", "httpx"),
         "pipeline": "sdk",
+        "series_limit": 500,
+        "trace_share": 0.25,
+        "trace_slow": 1.5,
+        "trace_slow_routes": {"/query": 5.0, "rag search docs": 0.25},
+        "trace_dear": Decimal("0.02"),
+        "trace_buffer": 100,
+        "spool_dir": "/var/spool/mine",
+        "spool_limit": 1_000_000,
+        "merge_workers": False,
+        "workers_dir": "/run/mine",
     }
 
 

@@ -13,6 +13,9 @@ from tests.support.receiver import Protocol, Receiver
 
 Run = Callable[..., Program]
 
+ALONE = {"CAPIBARA_MERGE_WORKERS": "false"}
+"""Each process shows itself on its page."""
+
 PROTOCOLS: tuple[Protocol, ...] = ("http/protobuf", "grpc")
 
 # The child leaves by os._exit as pre-forking servers' children may, after a shutdown of its own.
@@ -47,7 +50,7 @@ def test_measurements_of_the_parent_are_not_the_childs(program: Run) -> None:
     fork(child)
     report(parent="work_total 10.0" in providers.exposition.render().body.decode())
     """
-    ended = program(FORK + dedent(source)).end()
+    ended = program(FORK + dedent(source), ALONE).end()
 
     assert ended.reports == [{"before": False, "after": True, "time": False}, {"parent": True}], ended.stderr
 
@@ -81,7 +84,7 @@ def test_the_child_is_an_instance_of_its_own(program: Run) -> None:
     fork(child)
     report(parent=parent, parent_after=instances())
     """
-    ended = program(FORK + dedent(source)).end()
+    ended = program(FORK + dedent(source), ALONE).end()
 
     child, parent = ended["child"], ended["parent"]
     assert len(set(child["ids"])) == len(set(parent["ids"])) == 1
@@ -191,7 +194,7 @@ def test_a_child_of_a_process_that_sends_right_now_does_not_hang(program: Run) -
         thread.join()
     """
     with Receiver() as receiver:
-        ended = program(source, receiver.environment).end()
+        ended = program(source, {**receiver.environment, **ALONE}).end()
 
     assert [each["status"] for each in ended.reports] == [0] * 10, ended.stderr
     assert receiver.spans.count("child") == 10
@@ -301,7 +304,7 @@ def test_the_page_on_a_port_stays_the_parents(program: Run) -> None:
     report(released=released)
     os.kill(pid, signal.SIGKILL)
     """
-    ended = program(FORK + dedent(source)).end()
+    ended = program(FORK + dedent(source), ALONE).end()
     assert ended.reports == [
         {"differs": True, "own": True, "parents": True},
         {"closed": None},
@@ -314,7 +317,7 @@ def test_an_sdk_that_changed_inside_is_left_alone_and_that_is_said(program: Run)
     """Clearing the parent's measurements needs the SDK's private names: when they change, this test fails first."""
     source = """
     import logging
-    from capibara_otel.pipeline.fork import clear_metrics, set_resource
+    from capibara_otel.pipeline.official.fork import clear_metrics, set_resource
     providers = start(load_settings())
     reader = providers.exposition.reader
     provider = providers.meter_provider
@@ -331,7 +334,7 @@ def test_an_sdk_that_changed_inside_is_left_alone_and_that_is_said(program: Run)
     report(cleared=clear_metrics(provider, [reader]), other=clear_metrics(object(), [reader]),
            told=set_resource(provider, providers.resource), not_told=set_resource(object(), providers.resource))
     """
-    ended = program(source).end()
+    ended = program(source, {"CAPIBARA_PIPELINE": "sdk"}).end()
     assert ended["names"] == [True] * 9
     assert ended.reports[1:] == [{"cleared": True, "other": False, "told": True, "not_told": False}]
     assert "this OpenTelemetry SDK is not the pinned one" in ended.stderr

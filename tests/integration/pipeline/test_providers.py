@@ -26,7 +26,7 @@ def test_without_environment_nothing_leaves_the_machine(program: Run) -> None:
     page = providers.exposition.render().body.decode()
     report(
         flushed=flushed, ended=providers.shutdown(), shown="work_total 7.0" in page,
-        exporters=[name for name in sys.modules if "otlp" in name or name in ("requests", "grpc", "yaml")],
+        exporters=[name for name in sys.modules if ".otlp" in name or name in ("requests", "urllib3", "grpc", "yaml")],
         threads=[thread.name for thread in threading.enumerate() if thread is not threading.main_thread()],
     )
     """
@@ -409,10 +409,9 @@ def test_without_the_extra_grpc_says_how_to_get_it(program: Run) -> None:
     source = """
     import importlib.util
     found = importlib.util.find_spec
-    importlib.util.find_spec = lambda name, *rest: None if name.endswith("otlp.proto.grpc") else found(name, *rest)
+    hidden = ("grpc", "opentelemetry.exporter.otlp.proto.grpc")
+    importlib.util.find_spec = lambda name, *rest: None if name in hidden else found(name, *rest)
     from capibara_otel.exceptions import MissingExtraError
-    from capibara_otel.pipeline import exporters
-    exporters.find_spec = importlib.util.find_spec
     try:
         start(load_settings())
     except MissingExtraError as fault:

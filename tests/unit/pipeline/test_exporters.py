@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from capibara_otel.pipeline.exporters import exporter_names, outlets, protocol
+from capibara_otel.pipeline.environment import exporter_names, protocol
 from capibara_otel.pipeline.health import SIGNALS, Signal
+from capibara_otel.pipeline.official.exporters import outlets
 
 HERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 GRPC = {**HERE, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}

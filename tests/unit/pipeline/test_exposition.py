@@ -21,8 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from capibara_otel.pipeline.exposition import Exposition
-from capibara_otel.registry import promnames
+from capibara_otel.pipeline.official.exposition import Exposition
+from capibara_otel.pipeline.scope import Resource as OwnResource
+from capibara_otel.semconv import promnames
 from capibara_otel.semconv.instruments import Instruments
 from capibara_otel.semconv.metrics import METRICS
 from capibara_otel.semconv.specs import MetricSpec
@@ -121,7 +122,7 @@ def test_scopes_are_no_labels_and_the_resource_is_one_metric() -> None:
 
 def test_the_resource_is_shown_before_anything_is_measured() -> None:
     """A fresh process already says who it is, where it has been told."""
-    exposition = Exposition(resource=Resource({"service.name": "mine"}))
+    exposition = Exposition(resource=OwnResource({"service.name": "mine"}))
     metered(exposition)
     assert b'target_info{service_name="mine"} 1.0' in exposition.render().body
 
@@ -209,9 +210,9 @@ def test_detached_the_page_is_empty_and_quiet(caplog: pytest.LogCaptureFixture) 
 
 def test_a_forked_child_shows_its_own_resource() -> None:
     """After a fork the resource is the child's, also while nothing has been measured."""
-    exposition = Exposition(resource=Resource({"service.instance.id": "parent"}))
+    exposition = Exposition(resource=OwnResource({"service.instance.id": "parent"}))
     metered(exposition)
-    exposition.after_fork(Resource({"service.instance.id": "child"}))
+    exposition.after_fork(OwnResource({"service.instance.id": "child"}))
     assert b'target_info{service_instance_id="child"}' in exposition.render().body
 
 

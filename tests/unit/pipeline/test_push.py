@@ -13,9 +13,10 @@ from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricsData
 
-from capibara_otel.pipeline.exporters import Outlet
 from capibara_otel.pipeline.health import Health
-from capibara_otel.pipeline.push import MetricPush, count_points
+from capibara_otel.pipeline.official.exporters import OfficialOutlet
+from capibara_otel.pipeline.official.push import PushReader, count_points
+from capibara_otel.pipeline.push import MetricPush, interval_s
 
 
 class Result(Enum):
@@ -66,8 +67,20 @@ class Rig:
     def __post_init__(self) -> None:
         self.sink = Sink()
         self.health = Health()
-        self.push = MetricPush(Outlet("here", lambda: self.sink), self.health, self.environ)
-        self.meter = MeterProvider([self.push], shutdown_on_exit=False).get_meter("t")
+        reader = PushReader(self.environ)
+        outlet = OfficialOutlet("here", lambda: self.sink)
+        interval = interval_s(self.environ)
+        self.push = MetricPush(reader.read, count_points, outlet, self.health, interval_s=interval)
+        self.meter = MeterProvider([reader], shutdown_on_exit=False).get_meter("t")
+
+    def flush(self) -> bool:
+        """Send now; answer whether that went well."""
+        return self.push.wait_flush(self.push.ask_flush(), 10)
+
+    def end(self) -> None:
+        """Send a last time."""
+        self.push.close()
+        self.push.finish(10)
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -82,7 +95,7 @@ def rig() -> Iterator[Rig]:
     made = Rig()
     yield made
     made.sink.may_go.set()
-    made.push.shutdown()
+    made.end()
 
 
 def test_a_flush_collects_and_sends_now(rig: Rig) -> None:
@@ -91,14 +104,14 @@ def test_a_flush_collects_and_sends_now(rig: Rig) -> None:
     for label in "abc":
         counter.add(1, {"label": label})
     rig.meter.create_histogram("time").record(1)
-    assert rig.push.force_flush()
+    assert rig.flush()
     assert count_points(rig.sink.received[0]) == 4
     assert rig.counts == (4, 0, 0)
 
 
 def test_nothing_measured_is_nothing_sent(rig: Rig) -> None:
     """An empty collection is no export, and no failure."""
-    assert rig.push.force_flush()
+    assert rig.flush()
     assert rig.sink.received == []
     assert rig.counts == (0, 0, 0)
 
@@ -107,9 +120,9 @@ def test_a_refused_export_is_counted_and_the_next_one_is_fresh(rig: Rig) -> None
     """A refusal fails the flush; with the receiver back the next flush goes well."""
     rig.meter.create_counter("work").add(1)
     rig.sink.result = Result.FAILURE
-    assert not rig.push.force_flush()
+    assert not rig.flush()
     rig.sink.result = Result.SUCCESS
-    assert rig.push.force_flush()
+    assert rig.flush()
     assert rig.counts == (1, 1, 0)
 
 
@@ -118,10 +131,10 @@ def test_a_refusal_does_not_stick(rig: Rig) -> None:
     deltas = Rig({"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"})
     deltas.meter.create_counter("work").add(1)
     deltas.sink.result = Result.FAILURE
-    assert not deltas.push.force_flush()
-    assert deltas.push.force_flush()
+    assert not deltas.flush()
+    assert deltas.flush()
     assert len(deltas.sink.received) == 1
-    deltas.push.shutdown()
+    deltas.end()
 
 
 def test_the_interval_is_the_environments() -> None:
@@ -130,7 +143,7 @@ def test_the_interval_is_the_environments() -> None:
     rig.meter.create_counter("work").add(1)
     for _ in range(2):
         assert rig.sink.called.acquire(timeout=10)
-    rig.push.shutdown()
+    rig.end()
 
 
 def test_closing_sends_a_last_time(rig: Rig) -> None:
@@ -158,7 +171,7 @@ def test_a_forked_child_begins_anew(rig: Rig) -> None:
     """The child has a thread of its own that sends."""
     rig.push.after_fork()
     rig.meter.create_counter("work").add(1)
-    assert rig.push.force_flush()
+    assert rig.flush()
     assert rig.counts == (1, 0, 0)
 
 
@@ -178,16 +191,16 @@ def test_temporality_is_what_the_specification_says(preference: str, expected: t
     rig.meter.create_observable_counter("observed", [lambda _: [Observation(1)]])
     rig.meter.create_histogram("histogram").record(1)
     rig.meter.create_up_down_counter("updown").add(1)
-    assert rig.push.force_flush()
+    assert rig.flush()
     is_delta = {m.name: m.data.aggregation_temporality is AggregationTemporality.DELTA for m in rig.sink.metrics()}
     assert is_delta == dict(zip(("counter", "observed", "histogram"), expected, strict=True), updown=False)
-    rig.push.shutdown()
+    rig.end()
 
 
 def test_exponential_histograms_are_sent_where_they_are_asked_for() -> None:
     """The default aggregation of histograms is the environment's."""
     rig = Rig({"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "BASE2_EXPONENTIAL_BUCKET_HISTOGRAM"})
     rig.meter.create_histogram("histogram").record(1)
-    assert rig.push.force_flush()
+    assert rig.flush()
     assert type(rig.sink.metrics()[0].data).__name__ == "ExponentialHistogram"
-    rig.push.shutdown()
+    rig.end()

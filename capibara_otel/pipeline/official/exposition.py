@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics.export import Gauge, Histogram, MetricReader, MetricsData, Sum
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import Resource as OfficialResource
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import Collector
 
 from capibara_otel._safety import Once
+from capibara_otel.pipeline.scope import Resource
 
 logger: Final = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class _PageReader(PrometheusMetricReader):
     """The official reader, without what it cannot show and with a `target_info` that follows the resource."""
 
     def __init__(self, registry: CollectorRegistry, resource: Resource | None) -> None:
-        self._resource = resource
+        self._resource: Resource | OfficialResource | None = resource
         self._said: Final = Once()
         super().__init__(disable_target_info=True, scope_info_enabled=False, registry=registry)
         registry.register(_TargetInfo(lambda: self._resource))
@@ -162,7 +163,7 @@ class _PageReader(PrometheusMetricReader):
 class _TargetInfo(Collector):
     """The resource as the metric `target_info` (OpenTelemetry's compatibility specification for Prometheus)."""
 
-    def __init__(self, resource: Callable[[], Resource | None]) -> None:
+    def __init__(self, resource: Callable[[], Resource | OfficialResource | None]) -> None:
         self._resource: Final = resource
 
     def collect(self) -> Iterable[Metric]:

@@ -1,90 +1,31 @@
-"""For tests of code that uses this library: what it emits, in memory, with a clock and ids that tests decide.
-
-In `conftest.py`::
-
-    pytest_plugins = ["capibara_otel.testing"]
-
-and in a test::
-
-    def test_search_is_observed(capture):
-        answer("how do I open a file?")
-
-        assert capture.attributes("rag search docs")["capibara6.rag.results"] == 3
-        assert capture.value("capibara6.rag.searches") == 1
-"""
+"""What an instance emits, in memory."""
 
 from __future__ import annotations
 
 import io
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Self
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, Self
 
-import pytest
-from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
     InMemoryMetricReader,
     MetricsData,
     NumberDataPoint,
 )
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.util.types import AttributeValue
 
 from capibara_otel.logs import CanonicalLines, LogLevel, Output
 from capibara_otel.operation import Emitter, OperationRecord, Policy
 from capibara_otel.operation.emitter import GenAiMetrics
-from capibara_otel.operation.foreign import ContextOnSpans
 from capibara_otel.sdk import DEFAULT, Capibara
 from capibara_otel.subsystems.optimizations import HitRates
-
-START_NS: Final = 1_700_000_000_000_000_000
-"""When a `FakeClock` begins: 2023-11-14 22:13:20 UTC."""
-
-
-class FakeClock:
-    """A clock that stands still until it is told otherwise.
-
-    Args:
-        now_ns: nanoseconds since the epoch to begin with.
-    """
-
-    def __init__(self, now_ns: int = START_NS) -> None:
-        self.now_ns = now_ns
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now_ns += round(seconds * 1e9)
-
-    def time_ns(self) -> int:
-        """Return nanoseconds since the epoch."""
-        return self.now_ns
-
-    def monotonic_ns(self) -> int:
-        """Return nanoseconds that never go back, as long as `advance` is not given a negative time."""
-        return self.now_ns - START_NS
-
-
-class SequentialIds(IdGenerator):
-    """Trace and span ids 1, 2, 3 and so on."""
-
-    def __init__(self) -> None:
-        self._traces = itertools.count(1)
-        self._spans = itertools.count(1)
-
-    def generate_trace_id(self) -> int:
-        """Return the next trace id."""
-        return next(self._traces)
-
-    def generate_span_id(self) -> int:
-        """Return the next span id."""
-        return next(self._spans)
+from capibara_otel.testing.clock import FakeClock
+from capibara_otel.testing.providers import own, sdk
 
 
 class Capture:
@@ -95,6 +36,7 @@ class Capture:
         clock: the time; a `FakeClock` by default.
         capture_content: record what users and models wrote.
         gen_ai_metrics: names of the GenAI metrics.
+        pipeline: what carries it, `capibara` or `sdk`; what `CAPIBARA_PIPELINE` says by default, else `capibara`.
     """
 
     def __init__(
@@ -104,6 +46,7 @@ class Capture:
         clock: FakeClock | None = None,
         capture_content: bool = False,
         gen_ai_metrics: GenAiMetrics = "latest",
+        pipeline: Literal["capibara", "sdk"] | None = None,
     ) -> None:
         self.clock = clock or FakeClock()
         self.records: list[OperationRecord] = []
@@ -112,13 +55,9 @@ class Capture:
         self._spans = InMemorySpanExporter()
         self._reader = InMemoryMetricReader()
         self._log_records = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
-        resource = Resource({"service.name": "test"})
-        self.tracer_provider = TracerProvider(resource=resource, id_generator=SequentialIds(), shutdown_on_exit=False)
-        self.tracer_provider.add_span_processor(ContextOnSpans())
-        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.meter_provider = MeterProvider([self._reader], resource=resource, shutdown_on_exit=False)
-        self.logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._log_records))
+        chosen = pipeline or os.environ.get("CAPIBARA_PIPELINE") or "capibara"
+        made = (sdk if chosen == "sdk" else own)(self._spans, self._reader, self._log_records)
+        self.tracer_provider, self.meter_provider, self.logger_provider = made
         self.stream = io.StringIO()
 
     def __enter__(self) -> Self:
@@ -243,10 +182,3 @@ class _State:
 
 
 _REPLACED: Final = ("clock", "policy", "tracer", "instruments", "hooks")
-
-
-@pytest.fixture(name="capture")
-def _capture() -> Iterator[Capture]:
-    """Everything the default instance emits in this test."""
-    with Capture() as capture:
-        yield capture
