@@ -29,8 +29,12 @@ BY_THE_PIPELINE = {
     "capibara6.telemetry.queue.size",
     "capibara6.telemetry.queue.capacity",
     "capibara6.telemetry.scrape.duration",
+    "capibara6.telemetry.overflow",
+    "capibara6.telemetry.traces.decided",
+    "capibara6.telemetry.traces.undecided",
+    "capibara6.telemetry.spool.size",
 }
-"""Emitted by running exporters; `tests/integration/pipeline` proves them."""
+"""Emitted by a running pipeline, whose tests prove them."""
 
 
 def _everything() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from capibara_otel.logs.bound import BoundLogger
 from capibara_otel.logs.canonical import CanonicalLines
 from capibara_otel.logs.categories import Category, LogLevel
 from capibara_otel.logs.loggers import Logs
 from capibara_otel.logs.output import Output
 
-__all__ = ["CanonicalLines", "Category", "LogLevel", "Logs", "Output"]
+__all__ = ["BoundLogger", "CanonicalLines", "Category", "LogLevel", "Logs", "Output"]

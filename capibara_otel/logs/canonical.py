@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
-from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import Span
 
-from capibara_otel.logs.categories import Category, LogLevel
+from capibara_otel.logs.categories import Category
+from capibara_otel.logs.fields import people
+from capibara_otel.logs.lines import SOURCES, SPAN_KEY, Line, described
 from capibara_otel.logs.loggers import Logs
-from capibara_otel.logs.processors import named
-from capibara_otel.operation import OperationRecord, attached
+from capibara_otel.operation import OperationRecord
+from capibara_otel.operation.context import current_context
 from capibara_otel.operation.outcomes import FAILURES
 
 _CATEGORIES: Final = {category.value: category for category in Category} | {"llm": Category.AGENTS}
+_SOURCES: Final = {subsystem: SOURCES[category] for subsystem, category in _CATEGORIES.items()}
+_OTHER: Final = SOURCES[Category.SYSTEM]
+_DEBUG: Final = 10
+_INFO: Final = 20
+_WARNING: Final = 30
 
 
 class CanonicalLines:
@@ -25,26 +32,32 @@ class CanonicalLines:
     """
 
     def __init__(self, logs: Logs) -> None:
-        self._logs = logs
+        self._route: Final = logs.route
 
-    def on_end(self, record: OperationRecord, span: Span) -> None:
+    def on_end(self, record: OperationRecord, _span: Span) -> None:
         """Write the line of an operation."""
-        level = LogLevel.DEBUG
-        if record.outcome in FAILURES:
-            level = LogLevel.WARNING
+        failed = record.outcome in FAILURES
+        if failed:
+            level, number = "warning", _WARNING
         elif record.spec.kind == "server":
-            level = LogLevel.INFO
-        if level.number < self._logs.output.level.number:
+            level, number = "info", _INFO
+        else:
+            level, number = "debug", _DEBUG
+        route = self._route
+        if number < route.least:
             return
-        logger = self._logs.of(_CATEGORIES.get(record.spec.subsystem, Category.SYSTEM))
-        # Operations also end where they are not current; their lines still belong to their spans.
-        own = trace.set_span_in_context(span) if span.get_span_context().is_valid else otel.get_current()
-        with attached(own):
-            getattr(logger, level)(
-                record.name,
-                event_name=record.spec.type,
-                duration_ms=round(record.duration_s * 1000, 3),
-                exc_info=record.exception if record.outcome in FAILURES else None,
-                **named(record.context),
-                **record.attributes,
-            )
+        known: dict[str, Any] = {"message": record.name}
+        if record.context:
+            known.update(people(record.context))
+        known["duration_ms"] = round(record.duration_s * 1e6) / 1000
+        last: dict[str, Any] = {"event": record.spec.type}
+        if failed and record.exception is not None:
+            last["exception"] = described(record.exception)
+        here, span = current_context(), record.span
+        ids = span.get_span_context()
+        if ids.is_valid and here.get(SPAN_KEY) is not span:  # operations also end where they are not current
+            here = trace.set_span_in_context(span, here)
+        told = record.attributes
+        rest = told.copy() if type(told) is MappingProxyType else dict(told)  # six times as fast
+        source = _SOURCES.get(record.spec.subsystem, _OTHER)[level]
+        route.output.write(Line(source, route.time_ns(), known, ids, last, rest, here))

@@ -37,7 +37,7 @@ class LogLevel(StrEnum):
     @property
     def number(self) -> int:
         """The standard library's number of the level."""
-        return int(getattr(logging, self.name))
+        return _NUMBERS[self]
 
     @property
     def severity(self) -> SeverityNumber:
@@ -45,6 +45,13 @@ class LogLevel(StrEnum):
         return _SEVERITY[self]
 
 
+_NUMBERS: Final = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARNING: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+    LogLevel.CRITICAL: logging.CRITICAL,
+}
 _SEVERITY: Final = {
     LogLevel.DEBUG: SeverityNumber.DEBUG,
     LogLevel.INFO: SeverityNumber.INFO,

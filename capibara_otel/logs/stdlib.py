@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import Any, Final
 
-from opentelemetry._logs import Logger, LoggerProvider, LogRecord, get_logger_provider
+from opentelemetry._logs import Logger, LoggerProvider, get_logger_provider
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 
 from capibara_otel._safety import shield
 from capibara_otel.logs.categories import level_of
-from capibara_otel.operation.outcomes import full_name
-from capibara_otel.redaction import scrub, scrub_value, text_of
+from capibara_otel.logs.fields import name_of
+from capibara_otel.logs.lines import described
+from capibara_otel.redaction import scrub, scrub_value
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OWN: Final = ("opentelemetry.", "capibara_otel", "urllib3.", "grpc.")
@@ -37,16 +37,15 @@ class OtlpHandler(logging.Handler):
         if record.name.startswith(_OWN) or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
             return
         with shield("logs.stdlib"):
-            level = level_of(record.levelno)
-            self._logger(record.name).emit(
-                LogRecord(
+            logger, severity = self._logger(record.name), level_of(record.levelno).severity
+            if logger.enabled(severity_number=severity):
+                logger.emit(
                     timestamp=int(record.created * 1e9),
-                    severity_number=level.severity,
+                    severity_number=severity,
                     severity_text=record.levelname,
                     body=scrub(record.getMessage()),
                     attributes=_attributes(record),
                 )
-            )
 
     def _logger(self, name: str) -> Logger:
         if self._provider is None:
@@ -61,10 +60,8 @@ def _attributes(record: logging.LogRecord) -> dict[str, Any]:
         "code.function.name": record.funcName,
         "code.line.number": record.lineno,
     }
-    attributes |= {key: scrub_value(key, value) for key, value in vars(record).items() if key not in _STANDARD}
+    attributes |= {name_of(key): scrub_value(key, value) for key, value in vars(record).items() if key not in _STANDARD}
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
-        attributes["exception.type"] = full_name(type(error))
-        attributes["exception.message"] = scrub(text_of(error))
-        attributes["exception.stacktrace"] = scrub("".join(traceback.format_exception(error)))
+        attributes |= {f"exception.{key}": value for key, value in described(error).items()}
     return attributes

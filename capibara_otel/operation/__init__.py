@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from capibara_otel.operation.context import attached, belonging_to, current_operation, who, with_who
+from capibara_otel.operation.context import (
+    attached,
+    belonging_to,
+    current_operation,
+    put_context_on,
+    who,
+    with_who,
+)
 from capibara_otel.operation.emitter import Emitter, Policy
 from capibara_otel.operation.lifecycle import Operation
 from capibara_otel.operation.record import OperationHook, OperationRecord
@@ -18,6 +25,7 @@ __all__ = [
     "belonging_to",
     "current_operation",
     "propagate",
+    "put_context_on",
     "who",
     "with_who",
 ]

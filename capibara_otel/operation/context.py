@@ -9,23 +9,42 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel
+from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+from opentelemetry.trace import Span
 
 from capibara_otel.semconv.attributes import ATTRIBUTES
 
 if TYPE_CHECKING:
     from capibara_otel.operation.lifecycle import Operation
 
-_WHO: Final = otel.create_key("capibara_otel.context")
-_RUNNING: Final = otel.create_key("capibara_otel.operation")
+SCOPE: Final = "capibara_otel"
+"""The instrumentation scope of everything that operations emit."""
+
+NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
+"""What `who` returns where nobody was named."""
+
+WHO: Final = otel.create_key("capibara_otel.context")
+"""Key of what `who` returns."""
 _MARK: Final = otel.create_key("capibara_otel.mark")
-_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
+(_SPAN,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
+"""OpenTelemetry's key of the current span, for contexts that are made in one go."""
+
+# OpenTelemetry's functions; without the calls in between, where its context is in the usual place.
+current_context: Callable[[], Context] = otel.get_current
+attach: Callable[[Context], object] = otel.attach
+_runtime: Final = getattr(otel, "_RUNTIME_CONTEXT", None)
+_variable: Final = getattr(_runtime, "_current_context", None)
+if type(_runtime) is ContextVarsRuntimeContext and isinstance(_variable, ContextVar):
+    current_context, attach = _variable.get, _variable.set
 
 KEYWORDS: Final[Mapping[str, str]] = MappingProxyType(
     {spec.context: spec.name for spec in ATTRIBUTES.values() if spec.context}
@@ -33,45 +52,53 @@ KEYWORDS: Final[Mapping[str, str]] = MappingProxyType(
 """Attribute names by the keyword of `context()` that sets them."""
 
 
-class Mark:
-    """Stands in a context that was made here, and says whether it still holds and what it stands in.
+class Mark(weakref.ref["Operation"]):
+    """Stands in the context of an operation; a weak reference that says whether the operation is current there.
 
-    It keeps neither the context nor an operation alive.
+    It keeps neither the context nor the operation alive.
+    """
+
+    __slots__ = ("active", "previous")
+
+    active: bool
+    previous: Context
+    """The context around it."""
+
+    @property
+    def over(self) -> bool:
+        """Whether to pass over it: an operation that ended or was suspended is over everywhere."""
+        return not self.active
+
+
+class BlockMark:
+    """Stands in the context of a `context()` block.
 
     Args:
         previous: the context around it.
-        operation: whose context it is, if an operation's.
     """
 
-    __slots__ = ("_context", "active", "operation", "owner", "previous")
+    __slots__ = ("_owner", "active", "previous")
 
-    def __init__(self, previous: Context, operation: weakref.ref[Operation] | None = None) -> None:
-        self.operation = operation
-        self.previous = previous
+    def __init__(self, previous: Context) -> None:
         self.active = True
-        self.owner = _here() if operation is None else None
-        self._context: weakref.ref[Context] | None = None
+        self.previous = previous
+        self._owner = _here()
 
     @property
     def over(self) -> bool:
         """Whether to pass over it here.
 
-        An operation that ended is over everywhere. A `context()` block is over only for the task or thread that ran
-        it: work that was begun in it is still for whom it was for.
+        A block is over only for the task or thread that ran it: work that was begun in it is still for whom it was for.
         """
-        return not self.active and (self.owner is None or self.owner == _here())
+        return not self.active and self._owner == _here()
 
-    def enclose(self, context: Context) -> Context:
-        """Return the context with this mark in it, and remember which one it is."""
-        own = otel.set_value(_MARK, self, context)
-        if self.operation is not None:
-            own = otel.set_value(_RUNNING, self, own)
-        self._context = weakref.ref(own)
-        return own
 
-    def owns(self, context: Context) -> bool:
-        """Tell whether that very context is its own, not one derived from it."""
-        return self._context is not None and self._context() is context
+class Marked(Context):
+    """A context that was made here. What others derive from it is a plain context that names the same mark."""
+
+    __slots__ = ("mark",)
+
+    mark: Mark | BlockMark
 
 
 def _here() -> tuple[int, int]:
@@ -83,93 +110,105 @@ def _here() -> tuple[int, int]:
     return threading.get_ident(), id(task)
 
 
-class Place:
-    """Where an operation stands: the context in which it is current, and what surrounds it there.
-
-    Each time it steps in somewhere the mark is a new one, so that surroundings never form a circle.
+def entered(operation: Any, previous: Context, around: Context, span: Span | None = None) -> Marked:
+    """Return a context in which an operation is current.
 
     Args:
-        operation: the operation.
-        around: the context it began in.
-        inside: that context with the operation's span.
+        operation: the `Operation`.
+        previous: what is current after it.
+        around: what else is in it.
+        span: the operation's, if it has one that is not in there yet.
     """
-
-    def __init__(self, operation: Operation, around: Context, inside: Context) -> None:
-        self._operation = weakref.ref(operation)
-        self._inside = inside
-        self._mark = Mark(around, self._operation)
-        self._mark.active = False
-        self.own = self._mark.enclose(inside)
-
-    def enter(self) -> None:
-        """Make the operation current here."""
-        if self._mark.active and otel.get_current() is self.own:
-            return
-        self._mark.active = False
-        self._mark = Mark(live(), self._operation)
-        self.own = self._mark.enclose(self._inside)
-        otel.attach(self.own)
-
-    def leave(self) -> None:
-        """Make the operation current nowhere, and what surrounds it here current again, if it is current here."""
-        self._mark.active = False
-        if otel.get_current() is self.own:
-            otel.attach(live(self.own))
+    mark = Mark(operation)
+    mark.active = True
+    mark.previous = previous
+    own = Marked({**around, _MARK: mark} if span is None else {**around, _SPAN: span, _MARK: mark})
+    own.mark = mark
+    return own
 
 
-def live(context: Context | None = None) -> Context:
+def spanned(around: Context, span: Span) -> Context:
+    """Return a context with a span in it that is current nowhere."""
+    return Context({**around, _SPAN: span})
+
+
+def leave(own: Marked) -> None:
+    """Have a context hold no longer, and go back to what surrounds it if it is current here."""
+    mark = own.mark
+    mark.active = False
+    if current_context() is own:
+        previous = mark.previous
+        attach(live(previous) if type(previous) is Marked else previous)
+
+
+def live(context: Context) -> Context:
     """Return the context, without what has ended at its top: operations, also suspended ones, and `context()` blocks.
 
     They may end in another task than they began in, or not in the order they began; the first task's context still
     names them.
     """
-    current = otel.get_current() if context is None else context
-    while isinstance(mark := otel.get_value(_MARK, current), Mark) and mark.over and mark.owns(current):
-        current = mark.previous
-    return current
+    while type(context) is Marked and not context.mark.active and context.mark.over:
+        context = context.mark.previous
+    return context
 
 
 def current_operation(context: Context | None = None) -> Operation | None:
     """Return the innermost operation that is running here, if there is one."""
-    mark = otel.get_value(_RUNNING, context)
-    while isinstance(mark, Mark) and not mark.active:
-        mark = otel.get_value(_RUNNING, mark.previous)
-    return mark.operation() if isinstance(mark, Mark) and mark.operation is not None else None
+    mark = (current_context() if context is None else context).get(_MARK)
+    while isinstance(mark, Mark | BlockMark):
+        if type(mark) is Mark and mark.active:
+            return mark()
+        mark = mark.previous.get(_MARK)
+    return None
 
 
 def who(context: Context | None = None) -> Mapping[str, str]:
     """Return what `context()` set around here, by attribute name."""
-    value = otel.get_value(_WHO, context)
-    return value if isinstance(value, Mapping) else _NOBODY
+    named: Any = (current_context() if context is None else context).get(WHO)
+    return NOBODY if named is None else named
 
 
 def with_who(values: Mapping[str, str], context: Context | None = None) -> Context:
     """Return a context in which the values are added to what is set already."""
-    return otel.set_value(_WHO, MappingProxyType({**who(context), **values}), context)
+    return otel.set_value(WHO, MappingProxyType({**who(context), **values}), context)
+
+
+def put_context_on(span: Any, parent_context: Context | None = None) -> None:
+    """Write user, session, tenant and so on to a span at its start; operations have them already.
+
+    Args:
+        span: one that just began, of the own tracer provider or of the official SDK.
+        parent_context: the context it began in; the current one by default.
+    """
+    named = who(parent_context)
+    if not named:
+        return
+    scope = getattr(span, "scope", None) or getattr(span, "instrumentation_scope", None)
+    if getattr(scope, "name", None) != SCOPE:
+        span.set_attributes(named)
 
 
 @contextmanager
 def belonging_to(values: Mapping[str, str]) -> Iterator[None]:
     """Add the values to what is set, for a block; leaving it late, or in another task or thread, is no fault."""
-    around = live()
-    mark = Mark(around)
-    own = mark.enclose(with_who(values, around))
-    otel.attach(own)
+    around = live(current_context())
+    mark = BlockMark(around)
+    own = Marked({**around, WHO: MappingProxyType({**who(around), **values}), _MARK: mark})
+    own.mark = mark
+    attach(own)
     try:
         yield
     finally:
-        mark.active = False
-        if otel.get_current() is own:
-            otel.attach(live(own))
+        leave(own)
 
 
 @contextmanager
 def attached(context: Context) -> Iterator[None]:
     """Make a context current for a block, whatever it holds."""
-    before = otel.get_current()
-    otel.attach(context)
+    before = current_context()
+    attach(context)
     try:
         yield
     finally:
-        if otel.get_current() is context:
-            otel.attach(before)
+        if current_context() is context:
+            attach(before)

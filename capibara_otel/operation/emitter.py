@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, Literal, TypeAlias
 
@@ -15,13 +15,15 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from opentelemetry.util.types import AttributeValue
 
-from capibara_otel._safety import Once, faults_are_raised, shield
+from capibara_otel._safety import Once, faults_are_raised, kept, shield
 from capibara_otel.exceptions import UsageError
 from capibara_otel.operation import outcomes
 from capibara_otel.operation.clock import Clock, SystemClock
+from capibara_otel.operation.context import SCOPE
 from capibara_otel.operation.reaper import Reaper
 from capibara_otel.operation.record import OperationHook
 from capibara_otel.operation.values import (
+    QUICK,
     InvalidValueError,
     attribute_spec,
     attribute_value,
@@ -34,7 +36,6 @@ from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv.instruments import Instruments
 from capibara_otel.semconv.specs import MetricSpec
 
-SCOPE: Final = "capibara_otel"
 GenAiMetrics: TypeAlias = Literal["latest", "legacy", "both"]
 
 _OURS: Final = "capibara_otel."
@@ -54,31 +55,66 @@ class Policy:
     """Which names of the GenAI metrics are emitted."""
 
 
-@dataclass(slots=True)
 class Emitter:
     """The outlets of one instance.
 
     Without providers the global ones are used, which do nothing until somebody sets them; so helpers may be called
     before, and without, any configuration.
+
+    Args:
+        clock: the time.
+        policy: decisions of the configuration.
+        hooks: told of each operation when it ends.
     """
 
-    clock: Clock = field(default_factory=SystemClock)
-    policy: Policy = field(default_factory=Policy)
-    hooks: Sequence[OperationHook] = ()
-    tracer: trace.Tracer = field(init=False)
-    instruments: Instruments = field(init=False)
-    epoch: int = 0
-    """Counts forks: what began in another process is not finished in this one."""
-    used: bool = False
-    """Whether the app observed anything; readings of the machine do not count."""
-    on_first_use: Callable[[], None] | None = None
-    """Called when it does so first."""
-    reaper: Reaper = field(default_factory=Reaper)
-    """Ends what was dropped."""
-    _said: Once = field(default_factory=Once)
+    __slots__ = (
+        "_clock",
+        "_said",
+        "epoch",
+        "hooks",
+        "instruments",
+        "monotonic_ns",
+        "on_first_use",
+        "policy",
+        "reaper",
+        "time_ns",
+        "tracer",
+        "used",
+    )
 
-    def __post_init__(self) -> None:
+    tracer: trace.Tracer
+    instruments: Instruments
+    time_ns: Callable[[], int]
+    """The clock's, at hand: each operation reads it."""
+    monotonic_ns: Callable[[], int]
+
+    def __init__(
+        self, clock: Clock | None = None, policy: Policy | None = None, hooks: Sequence[OperationHook] = ()
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.policy = policy or Policy()
+        self.hooks = hooks
+        self.epoch = 0
+        """Counts forks: what began in another process is not finished in this one."""
+        self.used = False
+        """Whether the app observed anything; readings of the machine do not count."""
+        self.on_first_use: Callable[[], None] | None = None
+        """Called when it does so first."""
+        self.reaper = Reaper()
+        """Ends what was dropped."""
+        self._said: Final = Once()
         self.bind(None, None)
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        return self._clock
+
+    @clock.setter
+    def clock(self, clock: Clock) -> None:
+        self._clock = clock
+        self.time_ns = clock.time_ns
+        self.monotonic_ns = clock.monotonic_ns
 
     def bind(
         self, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None, version: str = ""
@@ -98,6 +134,10 @@ class Emitter:
         """
         if value is None:
             return None
+        quick = QUICK.get(attribute)
+        right = None if quick is None else quick(value)
+        if right is not None:
+            return right
         spec = attribute_spec(attribute)
         if spec is None:
             self.invalid(call, "attribute", "a name of the registry", attribute)
@@ -151,7 +191,7 @@ class Emitter:
             argument: the caller's word for the value.
             context: where the exemplar's trace is taken from; the current context by default.
         """
-        if spec.subsystem != "system":
+        if not self.used and spec.subsystem != "system":
             self.use()
         try:
             number = metric_value(spec, value)
@@ -164,9 +204,12 @@ class Emitter:
         self, spec: MetricSpec, number: float, attributes: Mapping[str, AttributeValue], context: Context | None = None
     ) -> None:
         """Record a measurement that was judged already."""
-        with shield("metrics", self.fault):
-            labels = {name: attributes[name] for name in spec.attributes if name in attributes}
-            self.instruments.record(spec, number, labels, context)
+        instruments = self.instruments
+        try:
+            (instruments.writes.get(spec.name) or instruments.write_of(spec))(number, attributes, context)
+        except Exception as fault:
+            if not kept("metrics", fault, self.fault):
+                raise
 
     def invalid(self, call: str, argument: str, expected: str, value: Any) -> None:
         """Say once per call and argument that a value was left out, and count it.
@@ -192,6 +235,17 @@ class Emitter:
             if self.on_first_use is not None:
                 with shield("emitter.first_use", self.fault):
                     self.on_first_use()
+
+    def expect_drops(self) -> None:
+        """Be ready to end what is no block, and so may be dropped."""
+        with shield("operation.reaper", self.fault):
+            self.reaper.ensure()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process."""
+        self.epoch += 1
+        self.instruments.after_fork()
+        self.reaper.renew()
 
     def fault(self, place: str, _error: Exception) -> None:
         """Count a fault that was kept from the app."""

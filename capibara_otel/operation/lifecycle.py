@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from capibara_otel._safety import shield
+from capibara_otel._safety import kept
 from capibara_otel.operation import outcomes
-from capibara_otel.operation.context import Place, live, who
+from capibara_otel.operation.asked import Asked
+from capibara_otel.operation.context import (
+    NOBODY,
+    WHO,
+    Marked,
+    attach,
+    current_context,
+    entered,
+    leave,
+    live,
+    spanned,
+)
 from capibara_otel.operation.decorate import decorated
-from capibara_otel.operation.emitter import Emitter
 from capibara_otel.operation.record import OperationRecord
 from capibara_otel.operation.streams import stream, stream_async
-from capibara_otel.operation.told import Measurement, Told
 from capibara_otel.operation.values import InvalidValueError, given, metric_value
 from capibara_otel.semconv import attributes as a
-from capibara_otel.semconv.specs import MetricSpec, SpanSpec
+from capibara_otel.semconv.specs import MetricSpec
 
 _ANY_DURATION: Final = MetricSpec("duration", "histogram", "s", "Judges durations that no metric takes.", "")
 
@@ -39,7 +46,7 @@ _KINDS: Final = {
 }
 
 
-class Operation(Told):
+class Operation(Asked):
     """One unit of work. Use it as a context manager, as a decorator, or with `start()` and `finish()`.
 
     Every way out (return, exception, cancellation, a generator's close, the garbage collector) ends it once. The
@@ -55,66 +62,6 @@ class Operation(Told):
         attributes: values to begin with, judged already.
         measurements: measurements to begin with, judged already.
     """
-
-    def __init__(
-        self,
-        emitter: Emitter,
-        spec: SpanSpec,
-        *,
-        name: str = "",
-        attributes: Mapping[str, AttributeValue] | None = None,
-        measurements: Iterable[Measurement] = (),
-    ) -> None:
-        super().__init__(emitter, spec, attributes or {}, measurements)
-        self._name = name
-        self._once = threading.Lock()
-        self._place: Place | None = None
-        self._started_ns = 0
-        self._began_ns = 0
-        self._epoch = 0
-        self._active_labels: Mapping[str, AttributeValue] = {}
-        self._reset()
-
-    def _reset(self) -> None:
-        """Set the state that a subclass keeps; called at construction."""
-
-    # --- what can be asked
-
-    @property
-    def running(self) -> bool:
-        """Whether it began and did not end yet."""
-        return self._place is not None and not self._once.locked()
-
-    @property
-    def finished(self) -> bool:
-        """Whether it ended."""
-        return self._once.locked()
-
-    @property
-    def span(self) -> Span:
-        """Its span; one that records nothing before it began."""
-        return self._span
-
-    @property
-    def trace_id(self) -> str:
-        """Its trace id, 32 hexadecimal digits; zeros before it began."""
-        return trace.format_trace_id(self._span.get_span_context().trace_id)
-
-    @property
-    def context(self) -> Context:
-        """The context in which it is current."""
-        return otel.get_current() if self._place is None else self._place.own
-
-    @property
-    def name(self) -> str:
-        """The span's name."""
-        target = self._attributes.get(self.spec.target, "")
-        return self._name or f"{self.spec.action} {target}".strip()
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since it began; 0 before."""
-        return max(0, self.emitter.clock.monotonic_ns() - self._began_ns) / 1e9 if self._place is not None else 0.0
 
     def rename(self, name: str) -> Self:
         """Give the span another name, once more is known."""
@@ -143,37 +90,53 @@ class Operation(Told):
             ago_ns: how long ago it really began, nanoseconds.
             span: False to measure only.
         """
-        if self._place is not None:
-            return self
-        with shield("operation.start", self.emitter.fault):
-            clock = self.emitter.clock
-            self.emitter.use()
-            around = live(parent)
-            self._epoch = self.emitter.epoch
-            self._started_ns = clock.time_ns() - ago_ns
-            inside = around
+        if self._inside is None:
+            self._begin(parent, links, current=current, ago_ns=ago_ns, span=span)
+            if not current:
+                self.emitter.expect_drops()
+        return self
+
+    def _begin(self, parent: Context | None, links: Iterable[Link], *, current: bool, ago_ns: int, span: bool) -> None:
+        emitter = self.emitter
+        if not emitter.used:
+            emitter.use()
+        try:
+            spec = self.spec
+            here = current_context()
+            if type(here) is Marked:
+                here = live(here)
+            around = here if parent is None else live(parent)
+            who: Any = around.get(WHO, NOBODY)
+            now = emitter.time_ns
+            started_ns = now() - ago_ns
+            name, attributes, own = self.name, self._attributes, None
             if span:
-                self._span = self.emitter.tracer.start_span(
-                    self.name,
+                own = self._span = emitter.tracer.start_span(
+                    name,
                     context=around,
-                    kind=_KINDS[self.spec.kind],
-                    attributes={**self._attributes, **who(around)},
-                    links=tuple(links),
-                    start_time=self._started_ns,
+                    kind=_KINDS[spec.kind],
+                    attributes=attributes if who is NOBODY else {**attributes, **who},
+                    links=tuple(links) if links else (),
+                    start_time=started_ns,
                     record_exception=False,
                     set_status_on_exception=False,
                 )
-                inside = trace.set_span_in_context(self._span, around)
-            self._place = Place(self, around, inside)
-            self._began_ns = clock.monotonic_ns() - ago_ns
-            if self.spec.active is not None:
-                self._active_labels = dict(self._attributes)
-                self.emitter.write(self.spec.active, 1, self._active_labels, self._place.own)
             if current:
-                self._place.enter()
+                inside: Context = entered(self, here, around, own)
             else:
-                self.emitter.reaper.ensure()  # what is no block may be dropped
-        return self
+                inside = around if own is None else spanned(around, own)
+            self._late = {}
+            active: Mapping[str, AttributeValue] = NOBODY if spec.active is None else attributes.copy()
+            now = emitter.monotonic_ns
+            self._start = (started_ns, now() - ago_ns, emitter.epoch, name, who, active)
+            self._inside = inside
+            if spec.active is not None:
+                emitter.write(spec.active, 1, active, inside)
+            if current:
+                attach(inside)
+        except Exception as fault:
+            if not kept("operation.start", fault, emitter.fault):
+                raise
 
     def suspend(self) -> Self:
         """Step out of it without ending it, as before handing a stream to its reader."""
@@ -181,9 +144,19 @@ class Operation(Told):
         return self
 
     def activate(self) -> Self:
-        """Step into it again, here: in whichever task or thread this runs."""
-        if self._place is not None and self.running:
-            self._place.enter()
+        """Step into it again, here: in whichever task or thread this runs.
+
+        Each time the mark is a new one, so that surroundings never form a circle.
+        """
+        inside = self._inside
+        if inside is None or not self._open:
+            return self
+        if type(inside) is Marked and inside.mark.active and current_context() is inside:
+            return self
+        if type(inside) is Marked:
+            inside.mark.active = False
+        self._inside = inside = entered(self, live(current_context()), inside)
+        attach(inside)
         return self
 
     def finish(self, error: BaseException | None = None) -> None:
@@ -192,87 +165,122 @@ class Operation(Told):
         Args:
             error: the exception that ended it, if one did.
         """
-        if self._place is None or not self._once.acquire(blocking=False):
+        if self._inside is None:
             return
-        if self._epoch != self.emitter.epoch:  # a fork copied it; the parent will end it
+        try:
+            self._open.pop()
+        except IndexError:
+            return
+        emitter = self.emitter
+        start = self._start
+        if start[2] != emitter.epoch:  # a fork copied it; the parent will end it
             self._leave()
             return
-        duration_ns = max(0, self.emitter.clock.monotonic_ns() - self._began_ns)
-        if isinstance(error, GeneratorExit):
+        now = emitter.monotonic_ns
+        duration_ns = now() - start[1]
+        if duration_ns < 0:  # noqa: PLR1730 - `max` takes as long as the rest of this method
+            duration_ns = 0
+        if error is not None and isinstance(error, GeneratorExit):
             # This may be the garbage collector's call, in which nothing may be recorded.
             self._leave()
-            self.emitter.reaper.put(lambda: self._end(error, duration_ns))
+            emitter.reaper.put(lambda: self._end(error, duration_ns))
         else:
             self._end(error, duration_ns)
 
-    def _end(self, error: BaseException | None, duration_ns: int) -> None:
+    # One long method on purpose: each call within it would cost a hundredth of all that an operation costs.
+    def _end(self, error: BaseException | None, duration_ns: int) -> None:  # noqa: C901, PLR0912, PLR0915 - see above
+        emitter, spec, span, told = self.emitter, self.spec, self._span, self._measurements
+        started_ns, _, _, name, who, active = self._start
         try:
-            with shield("operation.finish", self.emitter.fault):
-                self._conclude(error, duration_ns)
+            if error is not None:
+                self._failed(error)
+            duration_s = duration_ns / 1e9
+            self._before_end(duration_s)
+            if spec.duration is not None:
+                told.append((spec.duration, duration_s, None))
+            if spec.count is not None:
+                told.append((spec.count, 1, None))
+
+            attributes, late = self._attributes, self._late or {}
+            outcome, failure, is_described = self._ending
+            attributes[a.OUTCOME] = late[a.OUTCOME] = outcome = outcome or outcomes.SUCCESS
+            if failure:
+                attributes[a.ERROR_TYPE] = late[a.ERROR_TYPE] = failure
+                if not is_described:
+                    span.set_status(Status(StatusCode.ERROR, failure))
+            self._late = None
+            span.set_attributes(late.copy())  # another thread may be in the middle of telling it something
+
+            instruments, inside = emitter.instruments, self._inside
+            row = (instruments.rows.get(spec.type) or instruments.rows_of(spec)).of(attributes)
+            for metric, number, labels in told:
+                try:
+                    if labels:
+                        instruments.write_of(metric)(number, {**attributes, **labels}, inside)
+                    else:
+                        (row.get(metric.name) or instruments.add_to(row, spec, metric, attributes))(number, inside)
+                except Exception as fault:
+                    if not kept("metrics", fault, emitter.fault):
+                        raise
+            if spec.active is not None:
+                emitter.write(spec.active, -1, active, inside)
+
+            hooks = emitter.hooks
+            if hooks:
+                record: OperationRecord = tuple.__new__(  # the class itself takes more than twice as long
+                    OperationRecord,
+                    (
+                        spec,
+                        self.name if spec.target in late else self._name or name,
+                        MappingProxyType(attributes.copy()),
+                        who,
+                        tuple(told),
+                        started_ns,
+                        duration_s,
+                        outcome,
+                        failure,
+                        error,
+                        trace.get_current_span(inside) if span is trace.INVALID_SPAN else span,
+                    ),
+                )
+                for hook in hooks:
+                    try:
+                        hook.on_end(record, span)
+                    except Exception as fault:
+                        if not kept("operation.hook", fault, emitter.fault):
+                            raise
+        except Exception as fault:
+            if not kept("operation.finish", fault, emitter.fault):
+                raise
         finally:
-            self._leave()
-            with shield("operation.span", self.emitter.fault):
-                self._span.end(self._started_ns + duration_ns)
+            inside = self._inside
+            if type(inside) is Marked:
+                leave(inside)
+            try:
+                span.end(started_ns + duration_ns)
+            except Exception as fault:
+                if not kept("operation.span", fault, emitter.fault):
+                    raise
 
     def _leave(self) -> None:
-        if self._place is not None:
-            self._place.leave()
+        inside = self._inside
+        if type(inside) is Marked:
+            leave(inside)
 
-    def _conclude(self, error: BaseException | None, duration_ns: int) -> None:
-        if error is not None:
-            self._outcome = self._outcome or outcomes.outcome_of(error)
-            if self._outcome in outcomes.FAILURES:
-                self._error_type = self._error_type or outcomes.error_type(error)
-                self._describe(error)
-        outcome = self._outcome or outcomes.SUCCESS
-        self._before_end()
-        final = {a.OUTCOME: outcome, **({a.ERROR_TYPE: self._error_type} if self._error_type else {})}
-        self._attributes.update(final)
-        self._span.set_attributes(final)
-        if self._error_type and not self._described:
-            self._span.set_status(Status(StatusCode.ERROR, self._error_type))
-        duration_s = duration_ns / 1e9
-        self._measurements += [(metric, duration_s, {}) for metric in self._durations()]
-        if self.spec.count is not None:
-            self._measurements.append((self.spec.count, 1, {}))
-        for metric, number, extra in self._measurements:
-            labels = {**self._attributes, **extra} if extra else self._attributes
-            self.emitter.write(metric, number, labels, self.context)
-        if self.spec.active is not None:
-            self.emitter.write(self.spec.active, -1, self._active_labels, self.context)
-        self._tell_hooks(error, outcome, duration_s)
+    def _failed(self, error: BaseException) -> None:
+        outcome, failure, is_described = self._ending
+        outcome = outcome or outcomes.outcome_of(error)
+        if outcome in outcomes.FAILURES:
+            failure, is_described = failure or outcomes.error_type(error), True
+            self._describe(error)
+        self._ending = (outcome, failure, is_described)
 
-    def _durations(self) -> tuple[MetricSpec, ...]:
-        """Return the metrics that take the duration."""
-        return () if self.spec.duration is None else (self.spec.duration,)
+    def _before_end(self, duration_s: float) -> None:
+        """Add what a subclass knows only now; called once, before anything is written.
 
-    def _before_end(self) -> None:
-        """Add what a subclass knows only now; called once, before measurements are written."""
-
-    def _tell_hooks(self, error: BaseException | None, outcome: str, duration_s: float) -> None:
-        if not self.emitter.hooks:
-            return
-        span = trace.get_current_span(self.context)  # where it has none of its own, the one around it
-        ids = span.get_span_context()
-        parent = getattr(span, "parent", None)
-        record = OperationRecord(
-            spec=self.spec,
-            name=self.name,
-            attributes=MappingProxyType(dict(self._attributes)),
-            context=who(self.context),
-            measurements=tuple((metric, number) for metric, number, _ in self._measurements),
-            start_ns=self._started_ns,
-            duration_s=duration_s,
-            outcome=outcome,
-            error_type=self._error_type,
-            exception=error,
-            trace_id=trace.format_trace_id(ids.trace_id),
-            span_id=trace.format_span_id(ids.span_id),
-            parent_span_id=trace.format_span_id(parent.span_id) if parent is not None else "",
-        )
-        for hook in self.emitter.hooks:
-            with shield("operation.hook", self.emitter.fault):
-                hook.on_end(record, self._span)
+        Args:
+            duration_s: how long it took, seconds.
+        """
 
     def record(self, duration_s: Any, *, outcome: Any = "", error: BaseException | str = "", span: bool = True) -> None:
         """Record work that was measured elsewhere and has just ended: the same span, metrics and record.
@@ -284,21 +292,26 @@ class Operation(Told):
             error: the failure, or a short constant word for it.
             span: False to record metrics only.
         """
-        call = self.spec.call
         try:
             seconds = metric_value(self.spec.duration or _ANY_DURATION, duration_s)
         except InvalidValueError as fault:
-            self.emitter.invalid(call, "duration_s", fault.expected, duration_s)
+            self.emitter.invalid(self.spec.call, "duration_s", fault.expected, duration_s)
             return
-        if given(outcome) and self.emitter.checked(call, a.OUTCOME, outcome) is None:
+        failed, known = given(error), given(outcome)
+        if known and self.emitter.checked(self.spec.call, a.OUTCOME, outcome) is None:
             return
         duration_ns = int(seconds * 1e9)
-        self.start(current=False, ago_ns=duration_ns, span=span)
-        if given(error):
+        if self._inside is None:
+            self._begin(None, (), current=False, ago_ns=duration_ns, span=span)
+        if failed:
             self.fail(error)
-        if given(outcome):
-            self.ended(outcome, self._error_type)
-        if self._place is not None and self._once.acquire(blocking=False):
+        if known:
+            self.ended(outcome, self._ending[1])
+        if self._inside is not None:
+            try:
+                self._open.pop()
+            except IndexError:
+                return
             self._end(None, duration_ns)
 
     # --- ways to use it
@@ -328,7 +341,9 @@ class Operation(Told):
         """Take note that a chunk of a stream passed."""
 
     def __enter__(self) -> Self:
-        return self.start()
+        if self._inside is None:
+            self._begin(None, (), current=True, ago_ns=0, span=True)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_: TracebackType | None
@@ -344,5 +359,5 @@ class Operation(Told):
         self.finish(error)
 
     def __del__(self) -> None:
-        if getattr(self, "_place", None) is not None and not self._once.locked():
+        if self._open and self._inside is not None:
             self.finish(GeneratorExit())

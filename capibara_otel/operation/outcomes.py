@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Final
 
 SUCCESS: Final = "success"
@@ -22,8 +21,7 @@ OTHER: Final = "_OTHER"
 
 _MOST_TYPES: Final = 200
 _LONGEST_TYPE: Final = 120
-_known: Final[set[str]] = set()
-_lock: Final = threading.Lock()
+_known: Final[dict[str, None]] = {}
 
 
 def outcome_of(exception: BaseException) -> str:
@@ -40,16 +38,15 @@ def outcome_of(exception: BaseException) -> str:
 def error_type(exception: BaseException | str) -> str:
     """Return the failure's class as a label: the exception's full name, or the word given.
 
-    At most 200 different ones per process; what comes later is `_OTHER`, so that names made at run time cannot flood
-    the metrics.
+    At most 200 different ones per process, and as many more as threads bring at the same moment; what comes later is
+    `_OTHER`, so that names made at run time cannot flood the metrics.
     """
     name = exception if isinstance(exception, str) else full_name(type(exception))
     if name in _known:
         return name
-    with _lock:
-        if not name or len(name) > _LONGEST_TYPE or len(_known) >= _MOST_TYPES:
-            return OTHER
-        _known.add(name)
+    if not name or len(name) > _LONGEST_TYPE or len(_known) >= _MOST_TYPES:
+        return OTHER
+    _known[name] = None
     return name
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
-from opentelemetry.trace import Span
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanContext
 from opentelemetry.util.types import AttributeValue
 
 from capibara_otel.semconv.specs import MetricSpec, SpanSpec
 
+Measurement: TypeAlias = tuple[MetricSpec, float, Mapping[str, AttributeValue] | None]
+"""A metric, a value in its unit, and labels beyond the operation's attributes."""
 
-@dataclass(frozen=True, slots=True)
-class OperationRecord:
+
+class OperationRecord(NamedTuple):
     """One ended operation."""
 
     spec: SpanSpec
@@ -23,8 +25,8 @@ class OperationRecord:
     """Everything recorded on the span, `error.type` and `capibara6.outcome` included."""
     context: Mapping[str, str]
     """User, session, tenant and so on that were set around it, by attribute name."""
-    measurements: tuple[tuple[MetricSpec, float], ...]
-    """What it measured, its own duration and count included."""
+    told: tuple[Measurement, ...]
+    """What it measured, as `measurements`, with labels beyond its attributes."""
     start_ns: int
     """When it began, nanoseconds since the epoch."""
     duration_s: float
@@ -33,12 +35,29 @@ class OperationRecord:
     error_type: str
     """Class of the failure, empty when there was none."""
     exception: BaseException | None
-    trace_id: str
-    """32 hexadecimal digits."""
-    span_id: str
-    """16 hexadecimal digits."""
-    parent_span_id: str
-    """16 hexadecimal digits, empty for a root."""
+    span: Span
+    """Its span, or the one around it where it has none of its own."""
+
+    @property
+    def measurements(self) -> tuple[tuple[MetricSpec, float], ...]:
+        """What it measured, its own duration and count included."""
+        return tuple((metric, number) for metric, number, _ in self.told)
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+        return trace.format_trace_id(self.span.get_span_context().trace_id)
+
+    @property
+    def span_id(self) -> str:
+        """16 hexadecimal digits."""
+        return trace.format_span_id(self.span.get_span_context().span_id)
+
+    @property
+    def parent_span_id(self) -> str:
+        """16 hexadecimal digits, empty for a root."""
+        parent: SpanContext | None = getattr(self.span, "parent", None)
+        return "" if parent is None else trace.format_span_id(parent.span_id)
 
 
 class OperationHook(Protocol):

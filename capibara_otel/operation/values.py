@@ -1,9 +1,13 @@
-"""Judges values that helpers are given against what the registry says about them."""
+"""Judges values that helpers are given against what the registry says about them.
+
+Nearly all values are right. `QUICK` and the first lines of `metric_value` tell so for the usual types at the cost of a
+comparison or two; what they do not know goes the long way, which converts, or says what would have been right.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
 from numbers import Integral, Real
@@ -16,6 +20,11 @@ from capibara_otel.semconv.attributes import ATTRIBUTES
 from capibara_otel.semconv.specs import AttributeSpec, MetricSpec
 
 _LONGEST_SHOWN: Final = 60
+_INT64: Final = 2**63
+_SURE: Final = 2.0**63
+"""Numbers between minus this and this are finite, and held by OTLP's 64 bits if they are whole."""
+
+_Quick: TypeAlias = Callable[[Any], AttributeValue | None]
 
 
 class InvalidValueError(Exception):
@@ -69,6 +78,12 @@ def metric_value(spec: MetricSpec, value: Any) -> float:
     Raises:
         InvalidValueError: it is no number, not finite, or out of bounds.
     """
+    kind = type(value)
+    if kind is float or kind is int:
+        low, high = spec.minimum, spec.maximum
+        if -_SURE < value < _SURE and (low is None or value >= low) and (high is None or value <= high):
+            right: float = value
+            return right
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidValueError(_number("number", spec.minimum, spec.maximum))
     number = _finite(int if isinstance(value, Integral) else float, value)
@@ -150,6 +165,45 @@ _Converter: TypeAlias = Callable[[AttributeSpec, Any], Any]
 _CONVERTERS: Final[dict[str, _Converter]] = {"string": _string, "boolean": _boolean, "int": _int, "double": _double}
 
 
+def _quick(spec: AttributeSpec) -> _Quick:
+    """Return what gives back a value that is right as it is, and None for any other, which may still be right."""
+    low = -_SURE if spec.minimum is None else max(spec.minimum, -_SURE)
+    high = _SURE if spec.maximum is None else min(spec.maximum, _SURE)
+    least, most = max(math.ceil(low), -_INT64), min(math.floor(high), _INT64 - 1)
+    members = frozenset(spec.members)
+
+    def string(value: Any) -> AttributeValue | None:
+        if type(value) is not str:
+            return None
+        return value if value.isascii() else writable(value)
+
+    def member(value: Any) -> AttributeValue | None:
+        return value if type(value) is str and value in members else None
+
+    def boolean(value: Any) -> AttributeValue | None:
+        return value if value is True or value is False else None
+
+    def whole(value: Any) -> AttributeValue | None:
+        return value if type(value) is int and least <= value <= most else None
+
+    def double(value: Any) -> AttributeValue | None:
+        return value if type(value) is float and low <= value <= high else None
+
+    kinds: Mapping[str, _Quick] = {"string": string, "boolean": boolean, "int": whole, "double": double}
+    return member if spec.members else kinds[spec.type]
+
+
+def _unsure(_: Any) -> None:
+    """Know of no value whether it is right."""
+
+
+QUICK: Final[dict[str, _Quick]] = {
+    name: _unsure if spec.content or spec.template or spec.type.endswith("[]") else _quick(spec)
+    for name, spec in ATTRIBUTES.items()
+}
+"""By attribute name: gives back a value that may be recorded as it is, and None where `attribute_value` must judge."""
+
+
 def _finite(convert: Callable[[Any], float], value: Any) -> float | None:
     """Return the number, or None where OTLP's 64 bits cannot hold it."""
     try:
@@ -157,7 +211,7 @@ def _finite(convert: Callable[[Any], float], value: Any) -> float | None:
     except OverflowError:
         return None
     if isinstance(number, int):
-        return number if -(2**63) <= number < 2**63 else None
+        return number if -_INT64 <= number < _INT64 else None
     return number if math.isfinite(number) else None
 
 

@@ -14,18 +14,15 @@ class Cycle(Operation):
 
     def aware(self, score: float | None) -> None:
         """Tell how much of the query the context covers, 0 to 1."""
-        self.set(a.ACE_AWARENESS, score, "score")
-        if a.ACE_AWARENESS in self.attributes:
-            self.measure(m.ACE_AWARENESS, self.attributes[a.ACE_AWARENESS])
+        if score is not None:
+            self.measure(m.ACE_AWARENESS, self.take(a.ACE_AWARENESS, score, "score"))
 
     def tokens(self, before: int | None = None, after: int | None = None) -> None:
         """Tell how many tokens of context went in and came out."""
-        for attribute, metric, value in (
-            (a.ACE_TOKENS_BEFORE, m.ACE_TOKENS_BEFORE, before),
-            (a.ACE_TOKENS_AFTER, m.ACE_TOKENS_AFTER, after),
-        ):
-            self.set(attribute, value)
-            self.measure(metric, self.attributes.get(attribute))
+        if before is not None:
+            self.measure(m.ACE_TOKENS_BEFORE, self.take(a.ACE_TOKENS_BEFORE, before))
+        if after is not None:
+            self.measure(m.ACE_TOKENS_AFTER, self.take(a.ACE_TOKENS_AFTER, after))
 
 
 class Ace:
@@ -40,7 +37,9 @@ class Ace:
         Args:
             component: `generator`, `reflector` or `curator`.
         """
-        return Cycle(self._emitter, spans.ACE_CYCLE).set(a.ACE_COMPONENT, component)
+        cycle = Cycle(self._emitter, spans.ACE_CYCLE)
+        cycle.take(a.ACE_COMPONENT, component)
+        return cycle
 
     def playbook(self, *, entries: int | None = None, added: int = 0, updated: int = 0, removed: int = 0) -> None:
         """Tell how large the playbook is and what changed in it.

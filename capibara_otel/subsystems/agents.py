@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry.util.types import AttributeValue
+
 from capibara_otel.operation import Emitter, Operation
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
+
+_INVOCATION: Final[Mapping[str, AttributeValue]] = {a.GEN_AI_OPERATION_NAME: "invoke_agent"}
 
 
 class Interaction(Operation):
@@ -26,13 +33,14 @@ class Interaction(Operation):
             size: bytes.
             entries: how many entries.
         """
-        self.measure(m.AGENTS_MEMORY_SIZE, size)
-        self.measure(m.AGENTS_MEMORY_ENTRIES, entries)
+        if size is not None:
+            self.measure(m.AGENTS_MEMORY_SIZE, size)
+        if entries is not None:
+            self.measure(m.AGENTS_MEMORY_ENTRIES, entries)
 
-    def _before_end(self) -> None:
+    def _before_end(self, _duration_s: float) -> None:
         if self._steps:
-            self.set(a.AGENTS_STEPS, self._steps)
-            self.measure(m.AGENTS_STEPS, self._steps)
+            self.measure(m.AGENTS_STEPS, self.take(a.AGENTS_STEPS, self._steps))
 
 
 class Graduation(Operation):
@@ -78,9 +86,13 @@ class Agents:
             agent_id: its id, for the span only.
             agent_name: its name, for the span only.
         """
-        interaction = Interaction(self._emitter, spans.AGENTS_INTERACTION).set(a.AGENTS_DOMAIN, domain)
-        interaction.set(a.GEN_AI_OPERATION_NAME, "invoke_agent").set(a.GEN_AI_AGENT_ID, agent_id, "agent_id")
-        return interaction.set(a.GEN_AI_AGENT_NAME, agent_name, "agent_name")
+        interaction = Interaction(self._emitter, spans.AGENTS_INTERACTION, attributes=_INVOCATION)
+        interaction.take(a.AGENTS_DOMAIN, domain)
+        if agent_id is not None:
+            interaction.take(a.GEN_AI_AGENT_ID, agent_id, "agent_id")
+        if agent_name is not None:
+            interaction.take(a.GEN_AI_AGENT_NAME, agent_name, "agent_name")
+        return interaction
 
     def graduate(self, *, domain: str, agent_id: str | None = None) -> Graduation:
         """Open the check whether an agent graduates; tell it with `graduated` or `failed`.
@@ -89,8 +101,11 @@ class Agents:
             domain: the field it works in.
             agent_id: its id, for the span only.
         """
-        graduation = Graduation(self._emitter, spans.AGENTS_GRADUATE).set(a.AGENTS_DOMAIN, domain)
-        return graduation.set(a.GEN_AI_AGENT_ID, agent_id, "agent_id")
+        graduation = Graduation(self._emitter, spans.AGENTS_GRADUATE)
+        graduation.take(a.AGENTS_DOMAIN, domain)
+        if agent_id is not None:
+            graduation.take(a.GEN_AI_AGENT_ID, agent_id, "agent_id")
+        return graduation
 
     def memory(self, operation: str, *, domain: str, agent_id: str | None = None) -> Memory:
         """Open an operation on an agent's memory.
@@ -100,8 +115,12 @@ class Agents:
             domain: the field the agent works in.
             agent_id: its id, for the span only.
         """
-        memory = Memory(self._emitter, spans.AGENTS_MEMORY).set(a.AGENTS_MEMORY_OPERATION, operation)
-        return memory.set(a.AGENTS_DOMAIN, domain).set(a.GEN_AI_AGENT_ID, agent_id, "agent_id")
+        memory = Memory(self._emitter, spans.AGENTS_MEMORY)
+        memory.take(a.AGENTS_MEMORY_OPERATION, operation)
+        memory.take(a.AGENTS_DOMAIN, domain)
+        if agent_id is not None:
+            memory.take(a.GEN_AI_AGENT_ID, agent_id, "agent_id")
+        return memory
 
     def active(self, *, domain: str, count: int) -> None:
         """Tell how many agents a domain has now.

@@ -14,12 +14,11 @@ from capibara_otel.operation.values import given
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
+from capibara_otel.semconv.specs import SpanSpec
 
 _METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 _OTHER: Final = "_OTHER"
 _SERVER_ERROR: Final = 500
-
-
 OBSERVED: Final = otel.create_key("capibara_otel.api.observed")
 """Set in the context of a request that the middleware observes, also after its last byte."""
 
@@ -29,10 +28,10 @@ class Served(Operation):
 
     def routed(self, route: str | None) -> None:
         """Tell the template of the matched route; None when no route matched."""
-        checked = self.emitter.checked(self.spec.call, a.HTTP_ROUTE, route)
-        if checked:
-            self.set(a.HTTP_ROUTE, checked)
-            self.rename(f"{self.attributes.get(a.HTTP_REQUEST_METHOD, 'WS')} {checked}")
+        if given(route):
+            checked = self.take(a.HTTP_ROUTE, route)
+            if checked is not None:
+                self.rename(f"{self._attributes.get(a.HTTP_REQUEST_METHOD, 'WS')} {checked}")
 
     def disconnected(self) -> None:
         """Tell that the client went away before the end."""
@@ -65,6 +64,33 @@ class Request(Served):
         self.set(a.API_CHUNKS, chunks)
         self.measure(m.API_REQUEST_BODY_SIZE, request, "request")
         self.measure(m.API_RESPONSE_BODY_SIZE, response, "response")
+
+    def began_to_respond(self) -> None:
+        """Tell that the response begins now."""
+        self._measurements.append((m.API_RESPONSE_FIRST_BYTE_DURATION, self.elapsed_s, None))
+
+    def counted(self, status: Any, read: int | None, sent: int | None, chunks: int | None) -> None:
+        """Tell what the middleware saw of the exchange. It counted by itself, so only the status is judged.
+
+        Args:
+            status: as the app sent it; it makes no failure of the request.
+            read: bytes of the request's body that the app read.
+            sent: bytes of the response's body.
+            chunks: in how many messages those were sent.
+        """
+        self.take(a.HTTP_RESPONSE_STATUS_CODE, status)
+        known: dict[str, AttributeValue] = {}
+        if read is not None:
+            known[a.HTTP_REQUEST_BODY_SIZE] = read
+            self._measurements.append((m.API_REQUEST_BODY_SIZE, read, None))
+        if sent is not None:
+            known[a.HTTP_RESPONSE_BODY_SIZE] = sent
+            self._measurements.append((m.API_RESPONSE_BODY_SIZE, sent, None))
+        if chunks is not None:
+            known[a.API_CHUNKS] = chunks
+        self._attributes.update(known)
+        if self._late is not None:
+            self._late.update(known)
 
     def disconnected(self) -> None:
         """Tell that the client went away before the last byte."""
@@ -100,13 +126,25 @@ class Api:
             path: as requested, for the span only.
             attributes: more of the span's attributes by name, such as `url.query`.
         """
-        known = _is_known(method)
-        request = Request(self._emitter, spans.API_REQUEST, name=method if known else "HTTP")
-        request.set(a.HTTP_REQUEST_METHOD, method if known else _OTHER)
-        if not known:
-            request.set(a.HTTP_REQUEST_METHOD_ORIGINAL, method, "method")
+        request = self.arrived(method, {})
         request.set(a.URL_PATH, path if given(path) else None)
         return _with(request, attributes)
+
+    def arrived(self, method: Any, known: Mapping[str, AttributeValue]) -> Request:
+        """Open a request of which all but the method is judged already.
+
+        Args:
+            method: as the client sent it; an unknown one becomes `_OTHER`.
+            known: the span's attributes by name, judged.
+        """
+        if isinstance(method, str) and method in _METHODS:
+            return Request(
+                self._emitter, spans.API_REQUEST, name=method, attributes={a.HTTP_REQUEST_METHOD: method, **known}
+            )
+        other = {a.HTTP_REQUEST_METHOD: _OTHER, **known}
+        request = Request(self._emitter, spans.API_REQUEST, name="HTTP", attributes=other)
+        request.set(a.HTTP_REQUEST_METHOD_ORIGINAL, method, "method")
+        return request
 
     def websocket(self, *, path: str = "", attributes: Mapping[str, Any] | None = None) -> WebSocket:
         """Open a WebSocket connection.
@@ -115,9 +153,18 @@ class Api:
             path: as requested, for the span only.
             attributes: more of the span's attributes by name.
         """
-        socket = WebSocket(self._emitter, spans.API_WEBSOCKET, name="WS")
-        socket.set(a.URL_PATH, path if given(path) else None).set(a.NETWORK_PROTOCOL_NAME, "websocket")
+        socket = self.connected({})
+        socket.set(a.URL_PATH, path if given(path) else None)
         return _with(socket, attributes)
+
+    def connected(self, known: Mapping[str, AttributeValue]) -> WebSocket:
+        """Open a WebSocket connection of which all is judged already.
+
+        Args:
+            known: the span's attributes by name, judged.
+        """
+        attributes = {a.NETWORK_PROTOCOL_NAME: "websocket", **known}
+        return WebSocket(self._emitter, spans.API_WEBSOCKET, name="WS", attributes=attributes)
 
     def background(self, *, route: str | None = None) -> Operation:
         """Open the work that goes on after the response was sent.
@@ -170,8 +217,20 @@ class Api:
         request.record(duration_s, span=False)
 
 
-def _is_known(method: Any) -> bool:
-    return isinstance(method, str) and method in _METHODS
+def judged(emitter: Emitter, spec: SpanSpec, attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """Return those of a span's attributes that may be recorded; any other is said and counted.
+
+    Args:
+        emitter: where values are judged.
+        spec: the span.
+        attributes: by name; None is left out.
+    """
+    known: dict[str, AttributeValue] = {}
+    for name, value in attributes.items():
+        checked = emitter.checked(spec.call, name, value)
+        if checked is not None:
+            known[name] = checked
+    return known
 
 
 def _with(operation: _Served, attributes: Any) -> _Served:

@@ -15,8 +15,7 @@ class Query(Operation):
 
     def satisfied(self, score: float) -> None:
         """Tell the score the user gave, 1 worst to 5 best."""
-        self.set(a.BUSINESS_SATISFACTION, score, "score")
-        self.measure(m.BUSINESS_SATISFACTION, self.attributes.get(a.BUSINESS_SATISFACTION))
+        self.measure(m.BUSINESS_SATISFACTION, self.take(a.BUSINESS_SATISFACTION, score, "score"))
 
 
 class Business:
@@ -32,9 +31,11 @@ class Business:
             query_type: one of the product's few kinds.
             tier: the user's plan.
         """
-        return (
-            Query(self._emitter, spans.BUSINESS_QUERY).set(a.BUSINESS_QUERY_TYPE, query_type).set(a.BUSINESS_TIER, tier)
-        )
+        query = Query(self._emitter, spans.BUSINESS_QUERY)
+        query.take(a.BUSINESS_QUERY_TYPE, query_type)
+        if tier is not None:
+            query.take(a.BUSINESS_TIER, tier)
+        return query
 
     def satisfaction(self, score: float, *, query_type: str | None = None, tier: str | None = None) -> None:
         """Record a score a user gave afterwards.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry.util.types import AttributeValue
 
 from capibara_otel.operation import Emitter, Operation
 from capibara_otel.operation import outcomes as o
@@ -10,7 +13,10 @@ from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
 
-_TOOL: Final = "code_interpreter"
+_TOOL: Final[Mapping[str, AttributeValue]] = {
+    a.GEN_AI_OPERATION_NAME: "execute_tool",
+    a.GEN_AI_TOOL_NAME: "code_interpreter",
+}
 
 
 class Execution(Operation):
@@ -32,16 +38,18 @@ class Execution(Operation):
             cpu_s: processor time it used, seconds.
             memory_peak: most memory it held, bytes.
         """
-        self.set(a.E2B_EXIT_CODE, code, "code")
-        if a.E2B_EXIT_CODE in self.attributes:
+        exited: Any = None if code is None else self.take(a.E2B_EXIT_CODE, code, "code")
+        if exited is not None:
             self.measure(m.E2B_EXITS, 1)
-            if code:
-                self.fail(f"exit_{code}" if code > 0 else f"signal_{-code}")
+            if exited:
+                self.fail(f"exit_{exited}" if exited > 0 else f"signal_{-exited}")
         if self.emitter.flag(self.spec.call, "timed_out", timed_out):
             self.ended(o.TIMEOUT)
             self.measure(m.E2B_TIMEOUTS, 1)
-        self.measure(m.E2B_EXECUTION_CPU_TIME, cpu_s, "cpu_s")
-        self.measure(m.E2B_EXECUTION_MEMORY_PEAK, memory_peak, "memory_peak")
+        if cpu_s is not None:
+            self.measure(m.E2B_EXECUTION_CPU_TIME, cpu_s, "cpu_s")
+        if memory_peak is not None:
+            self.measure(m.E2B_EXECUTION_MEMORY_PEAK, memory_peak, "memory_peak")
 
     def waited(self, seconds: float) -> None:
         """Tell how long it waited for a free sandbox."""
@@ -82,10 +90,15 @@ class E2b:
             timeout_s: its time limit, seconds.
             sandbox_id: where it runs.
         """
-        execution = Execution(self._emitter, spans.E2B_EXECUTE)
-        execution.set(a.E2B_LANGUAGE, language).set(a.E2B_TEMPLATE, template)
-        execution.set(a.E2B_TIMEOUT, timeout_s, "timeout_s").set(a.E2B_SANDBOX_ID, sandbox_id, "sandbox_id")
-        return execution.set(a.GEN_AI_OPERATION_NAME, "execute_tool").set(a.GEN_AI_TOOL_NAME, _TOOL)
+        execution = Execution(self._emitter, spans.E2B_EXECUTE, attributes=_TOOL)
+        execution.take(a.E2B_LANGUAGE, language)
+        if template is not None:
+            execution.take(a.E2B_TEMPLATE, template)
+        if timeout_s is not None:
+            execution.take(a.E2B_TIMEOUT, timeout_s, "timeout_s")
+        if sandbox_id is not None:
+            execution.take(a.E2B_SANDBOX_ID, sandbox_id, "sandbox_id")
+        return execution
 
     def sandbox(self, *, template: str = "base", sandbox_id: str | None = None) -> Sandbox:
         """Open the life of a sandbox: it is active until this ends.
@@ -94,8 +107,11 @@ class E2b:
             template: the sandbox's template.
             sandbox_id: its id.
         """
-        sandbox = Sandbox(self._emitter, spans.E2B_SANDBOX).set(a.E2B_TEMPLATE, template)
-        return sandbox.set(a.E2B_SANDBOX_ID, sandbox_id, "sandbox_id")
+        sandbox = Sandbox(self._emitter, spans.E2B_SANDBOX)
+        sandbox.take(a.E2B_TEMPLATE, template)
+        if sandbox_id is not None:
+            sandbox.take(a.E2B_SANDBOX_ID, sandbox_id, "sandbox_id")
+        return sandbox
 
     def queue(self, *, size: int, template: str | None = None) -> None:
         """Tell how many executions wait for a sandbox.

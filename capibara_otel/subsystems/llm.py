@@ -2,38 +2,90 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
 from opentelemetry.util.types import AttributeValue
 
 from capibara_otel.operation import Emitter, Operation
+from capibara_otel.operation.emitter import GenAiMetrics
 from capibara_otel.redaction import scrub, text_of
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
 from capibara_otel.semconv.specs import MetricSpec
 
-# Argument, span attribute, counter (latest names), per-call histogram, token type (legacy name).
+_Labelled: TypeAlias = tuple[MetricSpec, Mapping[str, AttributeValue] | None]
+"""A metric, and labels beyond those of the call."""
+
+_TEXT: Final[Mapping[str, AttributeValue]] = {a.GEN_AI_TOKEN_MODALITY: "text"}
+_INPUT: Final[Mapping[str, AttributeValue]] = {a.GEN_AI_TOKEN_TYPE: "input"}
+_OUTPUT: Final[Mapping[str, AttributeValue]] = {a.GEN_AI_TOKEN_TYPE: "output"}
+
+
+class _Usage(NamedTuple):
+    """A count of tokens: the argument that tells it, and where it goes."""
+
+    argument: str
+    attribute: str
+    counter: _Labelled
+    histogram: _Labelled | None = None
+    """Per call, of chat models only."""
+    legacy: _Labelled | None = None
+
+    def metrics(self, names: GenAiMetrics, *, of_chat: bool) -> tuple[_Labelled, ...]:
+        """Return what is measured under the names that the configuration asks for."""
+        latest = (self.counter, self.histogram if of_chat else None) if names != "legacy" else ()
+        legacy = (self.legacy,) if names != "latest" else ()
+        return tuple(one for one in (*latest, *legacy) if one is not None)
+
+
 _USAGE: Final = (
-    ("input_tokens", a.GEN_AI_USAGE_INPUT_TOKENS, m.GEN_AI_CLIENT_INFERENCE_USAGE_INPUT_TOKENS,
-     m.GEN_AI_CLIENT_INFERENCE_OPERATION_INPUT_TOKENS, "input"),
-    ("output_tokens", a.GEN_AI_USAGE_OUTPUT_TOKENS, m.GEN_AI_CLIENT_INFERENCE_USAGE_OUTPUT_TOKENS,
-     m.GEN_AI_CLIENT_INFERENCE_OPERATION_OUTPUT_TOKENS, "output"),
-    ("cached_tokens", a.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
-     m.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_READ_INPUT_TOKENS, None, ""),
-    ("cache_write_tokens", a.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
-     m.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_WRITE_INPUT_TOKENS, None, ""),
-    ("reasoning_tokens", a.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
-     m.GEN_AI_CLIENT_INFERENCE_USAGE_REASONING_OUTPUT_TOKENS, None, ""),
-)  # fmt: skip
+    _Usage(
+        "input_tokens",
+        a.GEN_AI_USAGE_INPUT_TOKENS,
+        (m.GEN_AI_CLIENT_INFERENCE_USAGE_INPUT_TOKENS, _TEXT),
+        (m.GEN_AI_CLIENT_INFERENCE_OPERATION_INPUT_TOKENS, None),
+        (m.GEN_AI_CLIENT_TOKEN_USAGE, _INPUT),
+    ),
+    _Usage(
+        "output_tokens",
+        a.GEN_AI_USAGE_OUTPUT_TOKENS,
+        (m.GEN_AI_CLIENT_INFERENCE_USAGE_OUTPUT_TOKENS, _TEXT),
+        (m.GEN_AI_CLIENT_INFERENCE_OPERATION_OUTPUT_TOKENS, None),
+        (m.GEN_AI_CLIENT_TOKEN_USAGE, _OUTPUT),
+    ),
+    _Usage(
+        "cached_tokens",
+        a.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+        (m.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_READ_INPUT_TOKENS, _TEXT),
+    ),
+    _Usage(
+        "cache_write_tokens",
+        a.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+        (m.GEN_AI_CLIENT_INFERENCE_USAGE_CACHE_WRITE_INPUT_TOKENS, _TEXT),
+    ),
+    _Usage(
+        "reasoning_tokens",
+        a.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+        (m.GEN_AI_CLIENT_INFERENCE_USAGE_REASONING_OUTPUT_TOKENS, _TEXT),
+    ),
+)
+_MEASURED: Final = {
+    (names, of_chat): {usage.argument: usage.metrics(names, of_chat=of_chat) for usage in _USAGE}
+    for names in get_args(GenAiMetrics)
+    for of_chat in (False, True)
+}
+_LATEST: Final = spans.GEN_AI_CLIENT_INFERENCE
+_LEGACY: Final = dataclasses.replace(_LATEST, duration=m.GEN_AI_CLIENT_OPERATION_DURATION)
 
 
 class Call(Operation):
     """What every model call can tell."""
 
-    _has_own_histograms = False
+    _of_chat = False
 
     def _reset(self) -> None:
         self._retries = 0
@@ -59,32 +111,25 @@ class Call(Operation):
         """
         self.measure(m.LLM_PROVIDER_ERRORS, 1, labels={a.ERROR_TYPE: self.emitter.error_type(self.spec.call, error)})
 
-    def _use(self, **given: int | None) -> None:
-        for argument, attribute, *_ in _USAGE:
-            checked = self.emitter.checked(self.spec.call, attribute, given.get(argument), argument)
-            if isinstance(checked, int):
-                self._used[argument] = checked
-                self.set(attribute, checked)
+    def _use(self, given: tuple[int | None, ...]) -> None:
+        for usage, tokens in zip(_USAGE, given, strict=False):
+            if tokens is not None:
+                checked = self.take(usage.attribute, tokens, usage.argument)
+                if isinstance(checked, int):
+                    self._used[usage.argument] = checked
 
-    def _before_end(self) -> None:
-        for argument, _, counter, histogram, kind in _USAGE:
-            used = self._used.get(argument)
-            if used is None:
-                continue
-            labels: Mapping[str, AttributeValue] = {a.GEN_AI_TOKEN_MODALITY: "text", a.GEN_AI_TOKEN_TYPE: kind}
-            latest = (counter, histogram) if histogram is not None and self._has_own_histograms else (counter,)
-            for metric in self._names(latest, (m.GEN_AI_CLIENT_TOKEN_USAGE,) if kind else ()):
-                self.measure(metric, used, labels=labels)
-
-    def _names(self, latest: tuple[MetricSpec, ...], legacy: tuple[MetricSpec, ...]) -> tuple[MetricSpec, ...]:
-        chosen = {"latest": latest, "legacy": legacy, "both": latest + legacy}
-        return tuple(dict.fromkeys(chosen[self.emitter.policy.gen_ai_metrics]))
+    def _before_end(self, _duration_s: float) -> None:
+        if self._used:
+            measured = _MEASURED[self.emitter.policy.gen_ai_metrics, self._of_chat]
+            for argument, tokens in self._used.items():
+                for metric, labels in measured[argument]:
+                    self._measurements.append((metric, tokens, labels))
 
 
 class Chat(Call):
     """One call to a chat model."""
 
-    _has_own_histograms = True
+    _of_chat = True
 
     def _reset(self) -> None:
         super()._reset()
@@ -118,13 +163,7 @@ class Chat(Call):
             cache_write_tokens: input tokens written to the provider's cache.
             reasoning_tokens: output tokens spent on reasoning.
         """
-        self._use(
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cached_tokens=cached_tokens,
-            cache_write_tokens=cache_write_tokens,
-            reasoning_tokens=reasoning_tokens,
-        )
+        self._use((input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens))
 
     def answered(
         self,
@@ -142,25 +181,28 @@ class Chat(Call):
             finish_reason: why the model stopped.
             text: the answer; recorded only where content capture is on.
         """
-        self.set(a.GEN_AI_RESPONSE_MODEL, model).set(a.GEN_AI_RESPONSE_ID, response_id, "response_id")
+        if model is not None:
+            self.take(a.GEN_AI_RESPONSE_MODEL, model)
+        if response_id is not None:
+            self.take(a.GEN_AI_RESPONSE_ID, response_id, "response_id")
         finish = self.emitter.checked(self.spec.call, a.LLM_FINISH_REASON, finish_reason)
-        if finish is not None:
-            self.set(a.GEN_AI_RESPONSE_FINISH_REASONS, [finish])
-            self.measure(m.LLM_FINISHES, 1, labels={a.LLM_FINISH_REASON: finish})
+        if isinstance(finish, str):
+            self.know(a.GEN_AI_RESPONSE_FINISH_REASONS, [finish])
+            self._measurements.append((m.LLM_FINISHES, 1, {a.LLM_FINISH_REASON: finish}))
         if text is not None and self.emitter.policy.capture_content:
             self.set(a.GEN_AI_OUTPUT_MESSAGES, _messages([{"role": "assistant", "content": text}]))
 
-    def _durations(self) -> tuple[MetricSpec, ...]:
-        return self._names((m.GEN_AI_CLIENT_INFERENCE_DURATION,), (m.GEN_AI_CLIENT_OPERATION_DURATION,))
-
-    def _before_end(self) -> None:
+    def _before_end(self, duration_s: float) -> None:
         if self._chunks:
-            self.set(a.LLM_CHUNKS, self._chunks).set(a.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, self._first_s)
+            self.take(a.LLM_CHUNKS, self._chunks)
+            self.take(a.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, self._first_s)
             self.measure(m.GEN_AI_CLIENT_INFERENCE_TIME_TO_FIRST_CHUNK, self._first_s)
         if self._chunks > 1:
             gap = (self._last_s - self._first_s) / (self._chunks - 1)
             self.measure(m.GEN_AI_CLIENT_INFERENCE_TIME_PER_OUTPUT_CHUNK, gap)
-        super()._before_end()
+        super()._before_end(duration_s)
+        if self.emitter.policy.gen_ai_metrics == "both":
+            self._measurements.append((m.GEN_AI_CLIENT_OPERATION_DURATION, duration_s, None))
 
 
 class Embedding(Call):
@@ -172,7 +214,7 @@ class Embedding(Call):
         Args:
             input_tokens: all input tokens.
         """
-        self._use(input_tokens=input_tokens)
+        self._use((input_tokens,))
 
     def answered(self, *, model: str | None = None) -> None:
         """Tell what came back.
@@ -180,7 +222,7 @@ class Embedding(Call):
         Args:
             model: the model that answered.
         """
-        self.set(a.GEN_AI_RESPONSE_MODEL, model)
+        self.take(a.GEN_AI_RESPONSE_MODEL, model)
 
 
 class Llm:
@@ -213,10 +255,14 @@ class Llm:
             server_address: host that is called.
             server_port: port that is called.
         """
-        chat = Chat(self._emitter, spans.GEN_AI_CLIENT_INFERENCE)
+        chat = Chat(self._emitter, _LEGACY if self._emitter.policy.gen_ai_metrics == "legacy" else _LATEST)
         _called(chat, "chat", provider, model, server_address, server_port)
-        chat.set(a.GEN_AI_REQUEST_STREAM, streamed, "streamed").set(a.GEN_AI_REQUEST_MAX_TOKENS, max_tokens)
-        chat.set(a.GEN_AI_REQUEST_TEMPERATURE, temperature)
+        if streamed is not None:
+            chat.take(a.GEN_AI_REQUEST_STREAM, streamed, "streamed")
+        if max_tokens is not None:
+            chat.take(a.GEN_AI_REQUEST_MAX_TOKENS, max_tokens)
+        if temperature is not None:
+            chat.take(a.GEN_AI_REQUEST_TEMPERATURE, temperature)
         if messages is not None and self._emitter.policy.capture_content:
             given = self._emitter.listed(chat.spec.call, "messages", "list of mappings", messages)
             chat.set(a.GEN_AI_INPUT_MESSAGES, _messages(given))
@@ -313,9 +359,13 @@ class Llm:
 
 
 def _called(call: Call, operation: str, provider: str, model: str, address: str | None, port: int | None) -> None:
-    call.set(a.GEN_AI_OPERATION_NAME, operation).set(a.GEN_AI_PROVIDER_NAME, provider, "provider")
-    call.set(a.GEN_AI_REQUEST_MODEL, model).set(a.SERVER_ADDRESS, address, "server_address")
-    call.set(a.SERVER_PORT, port, "server_port")
+    call.know(a.GEN_AI_OPERATION_NAME, operation)
+    call.take(a.GEN_AI_PROVIDER_NAME, provider, "provider")
+    call.take(a.GEN_AI_REQUEST_MODEL, model)
+    if address is not None:
+        call.take(a.SERVER_ADDRESS, address, "server_address")
+    if port is not None:
+        call.take(a.SERVER_PORT, port, "server_port")
 
 
 def _messages(messages: Sequence[Any]) -> str:

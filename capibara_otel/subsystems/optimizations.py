@@ -22,7 +22,7 @@ class HitRates:
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, int]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may look up while a look-up is counted
 
     def after(self, cache: str, *, hit: bool) -> float | None:
         """Count a look-up and return the share of hits; None for a cache beyond the 200th name."""
@@ -36,7 +36,7 @@ class HitRates:
 
     def clear(self) -> None:
         """Begin anew, as a forked process does."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._counts.clear()
 
 
@@ -47,15 +47,15 @@ class Lookup(Operation):
 
     def hit(self) -> None:
         """Tell that it was found."""
-        self.set(a.CACHE_RESULT, _HIT)
+        self.take(a.CACHE_RESULT, _HIT)
 
     def miss(self) -> None:
         """Tell that it was not there."""
-        self.set(a.CACHE_RESULT, "miss")
+        self.take(a.CACHE_RESULT, "miss")
 
     def stale(self) -> None:
         """Tell that it was there, but too old."""
-        self.set(a.CACHE_RESULT, "stale")
+        self.take(a.CACHE_RESULT, "stale")
 
     def fresh(self) -> Lookup:
         """Return another one for the same cache."""
@@ -63,8 +63,8 @@ class Lookup(Operation):
         twin.rates = self.rates
         return twin
 
-    def _before_end(self) -> None:
-        result, cache = self.attributes.get(a.CACHE_RESULT), self.attributes.get(a.CACHE_NAME)
+    def _before_end(self, _duration_s: float) -> None:
+        result, cache = self._attributes.get(a.CACHE_RESULT), self._attributes.get(a.CACHE_NAME)
         if isinstance(result, str) and isinstance(cache, str):
             self.measure(m.CACHE_HIT_RATE, self.rates.after(cache, hit=result == _HIT))
 
@@ -90,8 +90,7 @@ class Application(Operation):
         Args:
             share: 0 nothing to 1 all; below 0 it made things worse, which is counted apart.
         """
-        self.set(a.OPTIMIZATIONS_IMPROVEMENT, share, "share")
-        saved: Any = self.attributes.get(a.OPTIMIZATIONS_IMPROVEMENT)
+        saved: Any = self.take(a.OPTIMIZATIONS_IMPROVEMENT, share, "share")
         if saved is not None and saved >= 0:
             self.measure(m.OPTIMIZATIONS_IMPROVEMENT, saved)
         elif saved is not None:
@@ -111,7 +110,8 @@ class Optimizations:
         Args:
             name: the cache by its configured name.
         """
-        lookup = Lookup(self._emitter, spans.OPTIMIZATIONS_CACHE).set(a.CACHE_NAME, name)
+        lookup = Lookup(self._emitter, spans.OPTIMIZATIONS_CACHE)
+        lookup.take(a.CACHE_NAME, name)
         lookup.rates = self.rates
         return lookup
 
@@ -135,8 +135,9 @@ class Optimizations:
             name: the queue by its configured name.
             size: items in the batch.
         """
-        batch = Batch(self._emitter, spans.OPTIMIZATIONS_BATCH).set(a.BATCH_NAME, name).set(a.BATCH_SIZE, size)
-        return batch.measure(m.BATCH_SIZE, batch.attributes.get(a.BATCH_SIZE))
+        batch = Batch(self._emitter, spans.OPTIMIZATIONS_BATCH)
+        batch.take(a.BATCH_NAME, name)
+        return batch.measure(m.BATCH_SIZE, batch.take(a.BATCH_SIZE, size))
 
     def batch_wait(self, name: str, seconds: float) -> None:
         """Tell how long one item waited for its batch, where each caller knows that of its own item.
@@ -157,7 +158,9 @@ class Optimizations:
         Args:
             name: the optimization by its configured name.
         """
-        return Application(self._emitter, spans.OPTIMIZATIONS_APPLY).set(a.OPTIMIZATIONS_NAME, name)
+        application = Application(self._emitter, spans.OPTIMIZATIONS_APPLY)
+        application.take(a.OPTIMIZATIONS_NAME, name)
+        return application
 
     def record_cache(self, name: str, result: str, duration_s: float = 0.0) -> None:
         """Record a look-up that was measured elsewhere.
@@ -167,7 +170,9 @@ class Optimizations:
             result: `hit`, `miss` or `stale`.
             duration_s: seconds.
         """
-        self.cache(name).set(a.CACHE_RESULT, result).record(duration_s)
+        lookup = self.cache(name)
+        lookup.take(a.CACHE_RESULT, result)
+        lookup.record(duration_s)
 
     def record_batch(
         self,

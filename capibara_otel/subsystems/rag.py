@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from opentelemetry.util.types import AttributeValue
 
 from capibara_otel.operation import Emitter, Operation
 from capibara_otel.redaction import scrub
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
+
+_RETRIEVAL: Final[Mapping[str, AttributeValue]] = {a.GEN_AI_OPERATION_NAME: "retrieval"}
 
 
 class Search(Operation):
@@ -22,19 +26,22 @@ class Search(Operation):
             count: how many results; 0 makes it a miss.
             scores: relevance of the results, each 0 to 1.
         """
-        self.set(a.RAG_RESULTS, count, "count")
-        results: Any = self.attributes.get(a.RAG_RESULTS)
+        results: Any = self.take(a.RAG_RESULTS, count, "count")
         if results is not None:
-            self.set(a.RAG_HIT, results > 0)
-            self.measure(m.RAG_RESULTS, results)
+            self.know(a.RAG_HIT, results > 0)
+            self._measurements.append((m.RAG_RESULTS, results, None))
+        if scores is not None:
+            self._scored(scores)
+
+    def _scored(self, scores: Iterable[float]) -> None:
         call, judged = self.spec.call, []
-        for score in () if scores is None else self.emitter.listed(call, "scores", "list of number 0 to 1", scores):
+        for score in self.emitter.listed(call, "scores", "list of number 0 to 1", scores):
             checked = self.emitter.checked(call, a.RAG_RELEVANCE_BEST, score, "scores")
             if isinstance(checked, float):
                 judged.append(checked)
                 self.measure(m.RAG_RELEVANCE, checked)
         if judged:
-            self.set(a.RAG_RELEVANCE_BEST, max(judged))
+            self.take(a.RAG_RELEVANCE_BEST, max(judged))
 
 
 class Ingestion(Operation):
@@ -47,9 +54,9 @@ class Ingestion(Operation):
             documents: how many documents.
             chunks: how many chunks they were split into.
         """
-        self.set(a.RAG_DOCUMENTS, documents).set(a.RAG_CHUNKS, chunks)
-        self.measure(m.RAG_DOCUMENTS_INGESTED, self.attributes.get(a.RAG_DOCUMENTS))
-        self.measure(m.RAG_CHUNKS_INGESTED, self.attributes.get(a.RAG_CHUNKS))
+        self.measure(m.RAG_DOCUMENTS_INGESTED, self.take(a.RAG_DOCUMENTS, documents))
+        if chunks is not None:
+            self.measure(m.RAG_CHUNKS_INGESTED, self.take(a.RAG_CHUNKS, chunks))
 
 
 class Rag:
@@ -66,10 +73,16 @@ class Rag:
             top_k: results asked for, ≥ 1.
             query: the query text; recorded only where content capture is on.
         """
-        search = Search(self._emitter, spans.RAG_SEARCH).set(a.RAG_INDEX, index).set(a.RAG_TOP_K, top_k)
-        search.set(a.RAG_QUERY, scrub(query) if isinstance(query, str) else query)
-        search.set(a.GEN_AI_OPERATION_NAME, "retrieval")
-        return search.set(a.GEN_AI_DATA_SOURCE_ID, search.attributes.get(a.RAG_INDEX))
+        search = Search(self._emitter, spans.RAG_SEARCH, attributes=_RETRIEVAL)
+        source = search.take(a.RAG_INDEX, index)
+        if source is not None:
+            search.know(a.GEN_AI_DATA_SOURCE_ID, source)
+        if top_k is not None:
+            search.take(a.RAG_TOP_K, top_k)
+        text: Any = query
+        if text is not None:
+            search.take(a.RAG_QUERY, scrub(text) if isinstance(text, str) else text)
+        return search
 
     def ingest(self, *, index: str) -> Ingestion:
         """Open an ingestion; tell what went in with `ingested`.
@@ -77,7 +90,9 @@ class Rag:
         Args:
             index: the index by its configured name.
         """
-        return Ingestion(self._emitter, spans.RAG_INGEST).set(a.RAG_INDEX, index)
+        ingestion = Ingestion(self._emitter, spans.RAG_INGEST)
+        ingestion.take(a.RAG_INDEX, index)
+        return ingestion
 
     def vectors(self, *, index: str, count: int) -> None:
         """Tell how many vectors an index holds now.

@@ -34,16 +34,18 @@ class Decision(Operation):
             instead_of: the first choice that could not be taken; this makes it a fallback.
             reason: why not, a short constant word such as `unhealthy`.
         """
-        self.set(a.ROUTING_MODEL, model).set(a.ROUTING_COMPLEXITY, complexity).set(a.ROUTING_CONFIDENCE, confidence)
-        self.set(a.ROUTING_ALTERNATIVES, over, "over")
-        self.set(a.ROUTING_FALLBACK_FROM, instead_of, "instead_of").set(a.ROUTING_FALLBACK_REASON, reason)
-        if a.ROUTING_CONFIDENCE in self.attributes:
-            self.measure(m.ROUTING_CONFIDENCE, self.attributes[a.ROUTING_CONFIDENCE])
-        alternatives: Any = self.attributes.get(a.ROUTING_ALTERNATIVES)
+        self.take(a.ROUTING_MODEL, model)
+        if complexity is not None:
+            self.take(a.ROUTING_COMPLEXITY, complexity)
+        if confidence is not None:
+            self.measure(m.ROUTING_CONFIDENCE, self.take(a.ROUTING_CONFIDENCE, confidence))
+        alternatives: Any = None if over is None else self.take(a.ROUTING_ALTERNATIVES, over, "over")
         if alternatives is not None:
             self.measure(m.ROUTING_ALTERNATIVES, len(alternatives))
-        if a.ROUTING_FALLBACK_FROM in self.attributes:
+        if instead_of is not None and self.take(a.ROUTING_FALLBACK_FROM, instead_of, "instead_of") is not None:
             self.measure(m.ROUTING_FALLBACKS, 1)
+        if reason is not None:
+            self.take(a.ROUTING_FALLBACK_REASON, reason)
 
 
 class Routing:
@@ -58,7 +60,10 @@ class Routing:
         Args:
             query_type: kind of query, one of the app's few kinds.
         """
-        return Decision(self._emitter, spans.ROUTING_DECIDE).set(a.ROUTING_QUERY_TYPE, query_type)
+        decision = Decision(self._emitter, spans.ROUTING_DECIDE)
+        if query_type is not None:
+            decision.take(a.ROUTING_QUERY_TYPE, query_type)
+        return decision
 
     def record_decision(
         self,

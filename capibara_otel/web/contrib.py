@@ -33,22 +33,26 @@ class Contrib:
 
     def __init__(self, app: Any) -> None:
         self._app: Final = app
-        self._looked_at: tuple[object, int] | None = None
+        self._has_routes: Final = hasattr(app, "routes")
+        self._has_stack: Final = hasattr(app, "middleware_stack")
+        self._stack: object = None
+        self._routes = -1
         self._undo: list[Callable[[], None]] = []
         self._said = False
 
     def quiet(self) -> None:
         """Silence what is there. Cheap when nothing changed since the last call."""
         app = self._app
-        state = (getattr(app, "middleware_stack", None), len(getattr(app, "routes", ())))
-        if self._looked_at is not None and state[0] is self._looked_at[0] and state[1] == self._looked_at[1]:
+        routes = len(app.routes) if self._has_routes else 0
+        if routes == self._routes and (not self._has_stack or app.middleware_stack is self._stack):
             return
         for part in list(_parts(app, set())):
             if _is(part, _MIDDLEWARE) and not isinstance(part.excluded_urls, _Everything):
                 self._replace(part, "excluded_urls", _Everything())
             if _is(getattr(part, "app", None), _EXCEPTIONS):
                 self._replace(part, "app", part.app.app)
-        self._looked_at = (getattr(app, "middleware_stack", None), state[1])
+        self._stack = getattr(app, "middleware_stack", None)
+        self._routes = routes
         if self._undo and not self._said:
             self._said = True
             _logger.info(
@@ -60,7 +64,7 @@ class Contrib:
         """Let what was silenced speak again."""
         while self._undo:
             self._undo.pop()()
-        self._looked_at = None
+        self._stack, self._routes = None, -1
 
     def _replace(self, owner: Any, attribute: str, value: Any) -> None:
         before = getattr(owner, attribute)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from opentelemetry import context as otel
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind
 
-from capibara_otel.operation import current_operation, with_who
+from capibara_otel.operation import current_operation, who
+from capibara_otel.operation.context import WHO, attach, current_context
 from capibara_otel.semconv import attributes as a
 from capibara_otel.subsystems.api import OBSERVED, Served
-from capibara_otel.web import routes
 from capibara_otel.web.asgi import FASTAPI_RECORD, SEEN, STARLETTE_SEEN, Message, Receive, Scope, Send
-from capibara_otel.web.headers import GETTER, REQUEST_ID, RequestHeaders, clean_query, client_of, redacted, with_headers
-from capibara_otel.web.native import forget, native_records
+from capibara_otel.web.headers import REQUEST_ID, headers_of, request_id
+from capibara_otel.web.native import forget
 from capibara_otel.web.setup import Setup
 
+_NAME_OF: Final = itemgetter(0)
 _S = TypeVar("_S", bound=Served)
 
 
@@ -30,6 +32,22 @@ class Exchange(ABC, Generic[_S]):
     of a connection from there, which would otherwise be born inside of this one.
     """
 
+    __slots__ = (
+        "_own_record",
+        "_receive",
+        "_record",
+        "_send",
+        "adopted",
+        "inside",
+        "operation",
+        "outside",
+        "path",
+        "request_id",
+        "root_path",
+        "scope",
+        "setup",
+    )
+
     scheme: ClassVar[str]
 
     def __init__(self, setup: Setup, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,83 +55,79 @@ class Exchange(ABC, Generic[_S]):
         self.scope: Final = scope
         self._receive: Final = receive
         self._send: Final = send
-        self.outside: Final = otel.get_current()
         self.path: Final[str] = scope["path"]
-        self.root_path: Final = setup.root_path(scope)
-        headers = RequestHeaders(scope)
-        self.request_id: Final = headers.request_id() or setup.new_request_id()
-        self.operation: Final[_S] = self._opened(headers)
-        self.adopted: Final = _server_span(self.outside)
+        self.root_path: Final[str] = getattr(setup.app, "root_path", "") or scope.get("root_path", "")
         self._record: Any = None
         self._own_record = False
-        self.inside = self._begin(headers)
+        around = current_context()
+        self.outside: Final = around
+        raw = scope.get("headers")
+        if type(raw) is not list:
+            raw = headers_of(scope)
+        headers = dict(raw)
+        given = headers.get(REQUEST_ID)
+        self.request_id: Final = (given and request_id(given)) or setup.new_request_id()
+        self.operation: Final[_S] = self._opened(headers)
+        self.adopted: Final = _server_span(around) if around else None
+        """The server span of this very request that somebody outside of us made, if there is one."""
+        if self.adopted is None:
+            around = setup.incoming.extract(raw, headers, around)
+        named: Mapping[str, str] = {a.REQUEST_ID: self.request_id}
+        if around:
+            named = {**who(around), **named}
+        around = Context({**around, WHO: MappingProxyType(named)})
+        operation = self.operation.start(parent=around, span=self.adopted is None)
+        # A context of its own, not the operation's: what still runs when that has ended stays in its trace.
+        self.inside: Final = Context({**operation.context, **self._claim()})
+        attach(self.inside)
+        if self.adopted is not None:
+            self.describe()
 
     @abstractmethod
-    def _opened(self, headers: RequestHeaders) -> _S:
-        """Return the operation, not begun yet."""
+    def _opened(self, headers: Mapping[bytes, bytes]) -> _S:
+        """Set what only this kind has; return the operation, not begun yet."""
 
     @abstractmethod
     def _finish(self, error: BaseException | None) -> None:
         """Tell the operation how it went and end it, if that is still to be done."""
 
-    def _attributes(self, headers: RequestHeaders) -> dict[str, Any]:
-        """Return what is known of every request at its start."""
-        scope = self.scope
-        address, port = headers.server(scope)
-        query = scope.get("query_string")
-        return {
-            a.URL_SCHEME: scope.get("scheme") or self.scheme,
-            a.SERVER_ADDRESS: address or None,
-            a.SERVER_PORT: port,
-            a.CLIENT_ADDRESS: client_of(scope),
-            a.USER_AGENT_ORIGINAL: headers.get(b"user-agent"),
-            a.URL_QUERY: clean_query(query) if query else None,
-            **(redacted(self.setup.request_headers, scope["headers"]) if self.setup.request_headers else {}),
-        }
-
-    def _begin(self, headers: RequestHeaders) -> Context:
-        around = self.outside
-        if self.adopted is None:
-            around = propagate.extract(headers, self.outside, GETTER)
-        around = with_who({a.REQUEST_ID: self.request_id}, around)
-        self.operation.start(parent=around, span=self.adopted is None)
-        if self.adopted is not None:
-            self.adopted.set_attributes(self.operation.attributes)
-        # A context of its own, not the operation's: what still runs when that has ended stays in its trace.
-        inside = Context({**self.operation.context, OBSERVED: True, **self._claim()})
-        otel.attach(inside)
-        return inside
-
-    def _claim(self) -> Mapping[str, Any]:
-        """Mark the scope, so that nobody else observes this; return what FastAPI looks for in the context."""
+    def _claim(self) -> dict[str, Any]:
+        """Mark the scope, so that nobody else observes this; return the marks for the app's context."""
         scope = self.scope
         scope[SEEN] = scope[STARLETTE_SEEN] = True
-        native = native_records()
-        if scope.get(FASTAPI_RECORD) is not None:  # a FastAPI app outside of us observes
-            self._record = scope[FASTAPI_RECORD]
-        elif native is not None:
-            self._record = native.new(str(scope.get("method", "WS")), self.root_path.rstrip("/"))
-            self._own_record = True
-            scope[FASTAPI_RECORD] = self._record
-            return {native.context_key: self._record}
-        else:
+        record = self._record = scope.get(FASTAPI_RECORD)
+        if record is not None:  # a FastAPI app outside of us observes
+            return {OBSERVED: True}
+        native = self.setup.native or self.setup.find_native()
+        if native is None:
             scope[FASTAPI_RECORD] = None
-        return {}
+            return {OBSERVED: True}
+        self._own_record = True
+        self._record = scope[FASTAPI_RECORD] = record = native.new(scope.get("method", "WS"), self.root_path)
+        return {OBSERVED: True, native.context_key: record}
 
-    def route(self, status: int | None = None) -> str | None:
-        """Return the template of the matched route, None when none matched or nothing was routed yet."""
-        native = native_records()
-        app = self.setup.routing(self.scope)
-        if native is not None and self._record is not None and native.routed_by_fastapi(app):
-            told: str | None = self._record.route
-            return told
-        return routes.template(app, self.scope, path=self.path, root_path=self.root_path, status=status)
+    def routed(self, status: int | None = None) -> str | None:
+        """Tell the operation the template of the matched route; return it, None when none matched yet.
+
+        Args:
+            status: of the response, once it is known.
+        """
+        if self.setup.is_fastapi and self._record is not None:
+            route: str | None = self._record.route
+        else:
+            route = self.setup.template(self.scope, self._record, self.path, self.root_path, status)
+        self.operation.routed(route)
+        return route
 
     def identified(self, message: Message) -> Message:
-        """Return the response's first message with the request id, unless the app set one itself."""
-        if any(name.lower() == REQUEST_ID for name, _ in message.get("headers", ())):
-            return message
-        return with_headers(message, ((REQUEST_ID, self.request_id.encode("ascii", "replace")),))
+        """Return the response's first message with the request id, unless the app set one itself.
+
+        The app's own message and list stay as they are.
+        """
+        headers = [*message.get("headers", ())]
+        if REQUEST_ID not in b"\n".join(map(_NAME_OF, headers)).lower().split(b"\n"):
+            headers.append((REQUEST_ID, self.request_id.encode("ascii", "replace")))
+        return {**message, "headers": headers}
 
     def describe(self) -> None:
         """Bring what the operation knows to a span that somebody else made and will end."""
@@ -124,14 +138,17 @@ class Exchange(ABC, Generic[_S]):
 
     async def receive(self) -> Message:
         """Receive for the app."""
-        here = otel.get_current()
-        otel.attach(self.outside)
+        here = current_context()
+        attach(self.outside)
         try:
             message = await self._receive()
         finally:
-            otel.attach(self._back(here))
-        with self.setup.guard:
+            attach(self._back(here))
+        try:
             self._received(message)
+        except Exception as fault:
+            if not self.setup.keeps(fault):
+                raise
         return message
 
     @abstractmethod
@@ -149,10 +166,12 @@ class Exchange(ABC, Generic[_S]):
             error: what the app raised.
         """
         try:
-            with self.setup.guard:
-                self._finish(error)
+            self._finish(error)
+        except Exception as fault:
+            if not self.setup.keeps(fault):
+                raise
         finally:
-            otel.attach(self.outside)
+            attach(self.outside)
             if self._own_record:
                 self.scope.pop(FASTAPI_RECORD, None)
                 forget(self._record)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import unquote_plus, urlsplit
 
-from opentelemetry.propagators.textmap import Getter, Setter
-
 from capibara_otel.redaction import MASK, scrub, scrub_value, sensitive
-from capibara_otel.web.asgi import Message, Scope
+from capibara_otel.web.asgi import Scope
 
 RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 Captured: TypeAlias = tuple[tuple[bytes, str], ...]
@@ -25,70 +23,24 @@ _SHORTEST_SECRET: Final = 6
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
-class RequestHeaders:
-    """The headers of a scope; names are lower case, as ASGI demands of servers."""
-
-    __slots__ = ("_by_name", "_raw")
-
-    def __init__(self, scope: Scope) -> None:
-        raw = scope.get("headers") or ()
-        if not isinstance(raw, list | tuple):  # ASGI allows any iterable, and the app needs it too
-            raw = scope["headers"] = list(raw)
-        self._raw: RawHeaders = raw
-        self._by_name: dict[bytes, bytes] = dict(raw)
-
-    def get(self, name: bytes) -> str | None:
-        """Return a header's value, the last one of several."""
-        value = self._by_name.get(name)
-        return None if value is None else value.decode("latin-1")
-
-    def all(self, name: bytes) -> list[str]:
-        """Return all values of a header."""
-        return values(self._raw, name) if name in self._by_name else []
-
-    def names(self) -> list[str]:
-        """Return the names of all headers."""
-        return [name.decode("latin-1") for name in self._by_name]
-
-    def request_id(self) -> str:
-        """Return the id that came with the request, empty when there is none or it is not sane."""
-        value = self._by_name.get(REQUEST_ID, b"")
-        return value.decode("ascii") if len(value) <= _LONGEST_ID and not value.translate(None, _SANE) else ""
-
-    def server(self, scope: Scope) -> tuple[str, int | None]:
-        """Return host and port the request was sent to: of the `Host` header, else of the server."""
-        host = self._by_name.get(b"host")
-        if host:
-            return _authority(host, scope.get("scheme", "http"))
-        server = scope.get("server") or ("", None)
-        return server[0], server[1]
+def headers_of(scope: Scope) -> RawHeaders:
+    """Return the headers of a scope, which may be read again and again."""
+    raw = scope.get("headers") or ()
+    if not isinstance(raw, list | tuple):  # ASGI allows any iterable, and the app needs it too
+        raw = scope["headers"] = list(raw)
+    headers: RawHeaders = raw
+    return headers
 
 
-class HeadersGetter(Getter[RequestHeaders]):
-    """Lets OpenTelemetry's propagators read request headers."""
-
-    def get(self, carrier: RequestHeaders, key: str) -> list[str] | None:
-        """Return the values of a header; several `baggage` headers are one, for the propagator reads the first."""
-        found = carrier.all(key.lower().encode("latin-1"))
-        if len(found) > 1 and key.lower() == "baggage":
-            return [",".join(found)]
-        return found or None
-
-    def keys(self, carrier: RequestHeaders) -> list[str]:
-        """Return the names of all headers."""
-        return carrier.names()
+def request_id(given: bytes) -> str:
+    """Return the id that came with a request, empty where it is not sane."""
+    return given.decode("ascii") if len(given) <= _LONGEST_ID and not given.translate(None, _SANE) else ""
 
 
-class HeadersSetter(Setter[list[tuple[bytes, bytes]]]):
-    """Lets OpenTelemetry's response propagators write response headers."""
-
-    def set(self, carrier: list[tuple[bytes, bytes]], key: str, value: str) -> None:
-        """Add a header."""
-        carrier.append((key.lower().encode("latin-1"), value.encode("latin-1")))
-
-
-GETTER: Final = HeadersGetter()
-SETTER: Final = HeadersSetter()
+def text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    """Return a header's value as text."""
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def values(raw: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
@@ -115,11 +67,6 @@ def redacted(wanted: Captured, raw: Iterable[tuple[bytes, bytes]]) -> dict[str, 
             key = name.decode("latin-1")
             attributes[attribute] = [scrub_value(key, value) for value in found]
     return attributes
-
-
-def with_headers(message: Message, added: Iterable[tuple[bytes, bytes]]) -> Message:
-    """Return the message with more headers; the app's own message and list stay as they are."""
-    return {**message, "headers": [*message.get("headers", ()), *added]}
 
 
 def clean_query(query: bytes) -> str:
@@ -151,8 +98,7 @@ def _is_sensitive(name: str) -> bool:
     return sensitive(unquote_plus(name))
 
 
-@lru_cache(maxsize=256)
-def _authority(host: bytes, scheme: str) -> tuple[str, int | None]:
+def authority(host: bytes, scheme: str) -> tuple[str, int | None]:
     """Split a `Host` header; what is none gives nothing, for clients may send anything."""
     try:
         url = urlsplit("//" + host.decode("latin-1"))
@@ -162,9 +108,3 @@ def _authority(host: bytes, scheme: str) -> tuple[str, int | None]:
     if not address or url.path or url.query or url.fragment or url.username is not None:
         return "", None
     return address, port if port is not None else _DEFAULT_PORTS.get(scheme)
-
-
-def client_of(scope: Scope) -> Any:
-    """Return the address of the client as the server saw it; None when the server does not say."""
-    client = scope.get("client")
-    return client[0] if client else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, Final
 
 from capibara_otel.subsystems.api import Api
@@ -51,7 +52,7 @@ def instrument(
     if not _is_starlette(app):
         return wrap(app)
     plain = type(app)
-    app.__class__ = _observed(plain, wrap(functools.partial(plain.__call__, app), target=app))
+    app.__class__ = _observed(plain, wrap(MethodType(plain.__call__, app), target=app))
     return app
 
 
@@ -80,9 +81,10 @@ def _is_starlette(app: Any) -> bool:
 
 def _observed(plain: type, middleware: CapibaraMiddleware) -> type:
     """Return a subclass that differs from the app's class in nothing but being observed."""
+    serve = middleware.__call__
 
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807, ARG001
-        await middleware(scope, receive, send)
+        await serve(scope, receive, send)
 
     return type(
         plain.__name__,

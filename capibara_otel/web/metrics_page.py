@@ -9,7 +9,7 @@ from typing import Final
 from capibara_otel._safety import shield
 from capibara_otel.pipeline.token import admits
 from capibara_otel.web.asgi import Receive, Scope, Send
-from capibara_otel.web.headers import RequestHeaders
+from capibara_otel.web.headers import headers_of, text
 from capibara_otel.web.options import MetricsPage
 
 _METHODS: Final = frozenset({"GET", "HEAD"})
@@ -32,15 +32,15 @@ class AppMetricsPage:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer a request."""
-        headers = RequestHeaders(scope)
+        headers = dict(headers_of(scope))
         if scope["method"] not in _METHODS:
             await _answer(scope, send, HTTPStatus.METHOD_NOT_ALLOWED, extra=[(b"allow", b"GET, HEAD")])
             return
-        if not admits(self._token, headers.get(b"authorization")):
+        if not admits(self._token, text(headers, b"authorization")):
             await _answer(scope, send, HTTPStatus.UNAUTHORIZED, extra=[(b"www-authenticate", b"Bearer")])
             return
         with self._guard:
-            accept, accept_encoding = headers.get(b"accept"), headers.get(b"accept-encoding")
+            accept, accept_encoding = text(headers, b"accept"), text(headers, b"accept-encoding")
             # Writing the page takes long enough to be felt by other requests on this event loop.
             page = await asyncio.to_thread(self._page.render, accept, accept_encoding)
             extra = [(b"content-encoding", page.content_encoding.encode())] if page.content_encoding else []

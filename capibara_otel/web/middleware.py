@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
-from uuid import uuid4
+from typing import Any, Final
 
-from opentelemetry import context as otel
-
+from capibara_otel.operation.context import attach, current_context
+from capibara_otel.pipeline.traces.ids import random_bits
 from capibara_otel.subsystems.api import Api
 from capibara_otel.web import routes
 from capibara_otel.web.asgi import FASTAPI_RECORD, SEEN, STARLETTE_SEEN, ASGIApp, Receive, Scope, Send
@@ -20,13 +19,13 @@ from capibara_otel.web.request import HttpExchange
 from capibara_otel.web.setup import Setup
 from capibara_otel.web.websocket import WebSocketExchange
 
-_Observed: TypeAlias = HttpExchange | WebSocketExchange
+_KINDS: Final = frozenset({"http", "websocket", "lifespan"})
 _logger: Final = logging.getLogger(__name__)
 
 
 def new_request_id() -> str:
     """Return a new request id, 32 hexadecimal digits."""
-    return uuid4().hex
+    return f"{random_bits(128):032x}"
 
 
 class CapibaraMiddleware:
@@ -58,10 +57,15 @@ class CapibaraMiddleware:
         chosen = options or WebOptions()
         self.app: Final = app
         self._setup: Final = Setup(app if target is None else target, api, chosen, new_request_id)
+        self._excludes: Final = self._setup.excludes
         self._contrib: Final = Contrib(app if target is None else target)
         self._lifecycle: Final = lifecycle
-        self._metrics_path: Final = chosen.metrics_path if page is not None else ""
-        self._metrics = None if page is None else AppMetricsPage(page, chosen.metrics_token, self._setup.guard)
+        self._metrics_path: Final = chosen.metrics_path
+        self._metrics: Final = (
+            AppMetricsPage(page, chosen.metrics_token, self._setup.guard)
+            if page is not None and chosen.metrics_path
+            else None
+        )
         self._warned = False
         self.closed = False
         """Whether it only passes requests on."""
@@ -69,28 +73,25 @@ class CapibaraMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as ASGI app."""
         kind = scope["type"]
-        if self.closed or SEEN in scope or kind not in {"http", "websocket", "lifespan"}:
+        if self.closed or SEEN in scope or kind not in _KINDS:
             await self.app(scope, receive, send)
             return
         if kind == "lifespan":
-            scope[SEEN] = True
-            if self._lifecycle is None:
-                await self.app(scope, receive, send)
-            else:
-                await Lifespan(self.app, self._lifecycle, self._setup.guard).run(scope, receive, send)
+            await self._live(scope, receive, send)
             return
-        with self._setup.guard:
-            self._contrib.quiet()
-        if kind == "http" and self._metrics_path and self._at_metrics_path(scope):
-            if self._metrics is not None and not self._taken():
-                await self._metrics(scope, receive, send)
-            else:
-                await self._pass(scope, receive, send)
+        instead = self._instead(scope)
+        if instead is not None:
+            await instead(scope, receive, send)
             return
-        if self._setup.excludes(scope["path"]):
-            await self._pass(scope, receive, send)
-            return
-        exchange = self._open(HttpExchange if kind == "http" else WebSocketExchange, scope, receive, send)
+        outside = current_context()
+        exchange: HttpExchange | WebSocketExchange | None
+        try:
+            exchange = (HttpExchange if kind == "http" else WebSocketExchange)(self._setup, scope, receive, send)
+        except Exception as fault:
+            if not self._setup.keeps(fault):
+                raise
+            attach(outside)
+            exchange = None
         if exchange is None:
             await self.app(scope, receive, send)
             return
@@ -106,24 +107,37 @@ class CapibaraMiddleware:
         self.closed = True
         self._contrib.restore()
 
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Follow the app's lifespan."""
+        scope[SEEN] = True
+        if self._lifecycle is None:
+            await self.app(scope, receive, send)
+        else:
+            await Lifespan(self.app, self._lifecycle, self._setup.guard).run(scope, receive, send)
+
+    def _instead(self, scope: Scope) -> ASGIApp | None:
+        """Return what serves a request that is not to be observed; None for one that is."""
+        try:
+            self._contrib.quiet()
+        except Exception as fault:
+            if not self._setup.keeps(fault):
+                raise
+        path: str = scope["path"]
+        if self._metrics is not None and path.endswith(self._metrics_path) and self._at_metrics_path(scope):
+            return self._pass if self._taken() else self._metrics
+        if self._excludes is not None and self._excludes(path):
+            return self._pass
+        return None
+
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request that nobody is to observe."""
         scope[SEEN] = scope[STARLETTE_SEEN] = True
         scope[FASTAPI_RECORD] = None
         await self.app(scope, receive, send)
 
-    def _open(self, kind: type[_Observed], scope: Scope, receive: Receive, send: Send) -> _Observed | None:
-        before = otel.get_current()
-        with self._setup.guard:
-            return kind(self._setup, scope, receive, send)
-        otel.attach(before)
-        return None
-
     def _at_metrics_path(self, scope: Scope) -> bool:
-        path: str = scope["path"]
-        return path == self._metrics_path or (
-            path.endswith(self._metrics_path) and path == scope.get("root_path", "") + self._metrics_path
-        )
+        at = scope["path"] in {self._metrics_path, scope.get("root_path", "") + self._metrics_path}
+        return at and scope["type"] == "http"
 
     def _taken(self) -> bool:
         """Tell whether the app has a route of its own where the metrics page should be; warn once."""

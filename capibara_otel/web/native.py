@@ -35,7 +35,7 @@ class NativeRecords:
             method: of the request.
             prefix: path under which the app is served, to stand before its routes.
         """
-        return self._record(span=None, span_method=method, _mount_prefix=prefix)
+        return self._record(span=None, span_method=method, _mount_prefix=prefix.rstrip("/"))
 
     def routed_by_fastapi(self, app: object) -> bool:
         """Tell whether this app's routes are written to records, so that theirs may be trusted."""
@@ -45,7 +45,7 @@ class NativeRecords:
 def forget(record: Any) -> None:
     """Drop what a record holds of its request, as FastAPI does: exceptions in it would keep frames alive."""
     record.data = None
-    getattr(record, "_exceptions").clear()  # noqa: B009 - private to FastAPI, checked in _load()
+    record._exceptions.clear()  # noqa: SLF001 - private to FastAPI, checked in _load()
 
 
 def native_records() -> NativeRecords | None:

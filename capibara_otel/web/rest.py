@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 from opentelemetry.util import types
 
 from capibara_otel.operation import Operation
+from capibara_otel.operation.context import spanned
 from capibara_otel.web.setup import Setup
 
 _WORTH_TELLING_NS: Final = 1_000_000
@@ -35,19 +36,18 @@ class Rest(Span):
 
     def __init__(self, setup: Setup, inside: Context, here: Context, route: str | None) -> None:
         self._setup: Final = setup
-        self._request: Final = trace.get_current_span(inside)
-        self._around: Final = here if trace.get_current_span(here) is self._request else inside
+        self._inside: Final = inside
+        self._here: Final = here
         self._route: Final = route
-        self._began_ns: Final = setup.emitter.clock.monotonic_ns()
         self._operation: Operation | None = None
-        self._over = False
-        self._opening = threading.RLock()
-        self.waited = False
-        """Whether the app gave up control since."""
+        self._free: Final = [None]
+        """Holds one item until somebody asks for the span or the rest is over, whoever takes it out first."""
+        self._turn: Final = setup.turns.now()
+        self._began_ns: Final = setup.emitter.monotonic_ns()
 
     def within(self, here: Context) -> Context:
         """Return a context with the rest in the request's place; unchanged where another span is current."""
-        return trace.set_span_in_context(self, here) if trace.get_current_span(here) is self._request else here
+        return spanned(here, self) if here is self._inside or self._is_requests(here) else here
 
     def finish(self, error: BaseException | None) -> None:
         """End it.
@@ -55,31 +55,54 @@ class Rest(Span):
         Args:
             error: what ended it.
         """
+        elapsed_ns = self._setup.emitter.monotonic_ns() - self._began_ns
+        worth = error is not None or (elapsed_ns >= _WORTH_TELLING_NS and self._is_worth_telling(elapsed_ns))
+        if not worth and self._is_taken():
+            return
         with self._opening:
-            elapsed_ns = self._elapsed_ns()
-            worth = elapsed_ns >= (_WORTH_TELLING_NS if self.waited else _WORTH_TELLING_BLOCKED_NS)
-            operation = self._opened() if error is not None or worth else self._operation
-            self._over = True
+            operation = self._opened()
         if operation is not None:
             if isinstance(error, Exception):
                 self._setup.api.exception(error, route=self._route)
             operation.finish(error)
 
-    def _elapsed_ns(self) -> int:
-        return self._setup.emitter.clock.monotonic_ns() - self._began_ns
+    def _is_worth_telling(self, elapsed_ns: int) -> bool:
+        waited = self._turn is None or self._turn.over  # where no turn can be told from another it is taken to have
+        return waited or elapsed_ns >= _WORTH_TELLING_BLOCKED_NS
 
-    def _opened(self) -> Operation:
-        if self._operation is None:
-            operation = self._setup.api.background(route=self._route)
-            self._operation = operation.start(parent=self._around, current=False, ago_ns=self._elapsed_ns())
+    def _is_taken(self) -> bool:
+        """Take the item out; tell whether it was there."""
+        try:
+            self._free.pop()
+        except IndexError:
+            return False
+        return True
+
+    @property
+    def _opening(self) -> threading.RLock:
+        """What those who ask wait for while the first of them opens the operation."""
+        lock: threading.RLock = vars(self).setdefault("_lock", threading.RLock())
+        return lock
+
+    def _opened(self) -> Operation | None:
+        """Return the operation; None where the rest was over before anybody asked."""
+        if self._is_taken():
+            here, inside, setup = self._here, self._inside, self._setup
+            around = here if self._is_requests(here) else inside
+            ago_ns = setup.emitter.monotonic_ns() - self._began_ns
+            operation = setup.api.background(route=self._route)
+            self._operation = operation.start(parent=around, current=False, ago_ns=ago_ns)
         return self._operation
+
+    def _is_requests(self, here: Context) -> bool:
+        return trace.get_current_span(here) is trace.get_current_span(self._inside)
 
     @property
     def _span(self) -> Span:
         with self._opening:
-            if self._over and self._operation is None:  # a task that outlives it
-                return self._request
-            return self._opened().span
+            operation = self._opened()
+        # A task may outlive the rest.
+        return trace.get_current_span(self._inside) if operation is None else operation.span
 
     # --- a span, for whoever looks at it
 

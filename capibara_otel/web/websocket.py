@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from capibara_otel.semconv import attributes as a
+from capibara_otel.semconv import spans
 from capibara_otel.subsystems.api import WebSocket
-from capibara_otel.web.asgi import Message, Receive, Scope, Send
+from capibara_otel.web.asgi import Message
 from capibara_otel.web.exchange import Exchange, leaving
-from capibara_otel.web.headers import RequestHeaders
-from capibara_otel.web.setup import Setup
 
 _SWITCHING_PROTOCOLS: Final = 101
 _FORBIDDEN: Final = 403
@@ -21,16 +21,16 @@ _REGULAR_CLOSES: Final = frozenset({1000, 1001, 1005, 1012})
 class WebSocketExchange(Exchange[WebSocket]):
     """A WebSocket connection. Messages are counted, none has a span."""
 
+    __slots__ = ("_code", "_gone", "_status")
+
     scheme: ClassVar[str] = "ws"
 
-    def __init__(self, setup: Setup, scope: Scope, receive: Receive, send: Send) -> None:
+    def _opened(self, headers: Mapping[bytes, bytes]) -> WebSocket:
         self._status: int | None = None
         self._code: int | None = None
         self._gone = False
-        super().__init__(setup, scope, receive, send)
-
-    def _opened(self, headers: RequestHeaders) -> WebSocket:
-        return self.setup.api.websocket(path=self.path, attributes=self._attributes(headers))
+        setup = self.setup
+        return setup.api.connected(setup.known(spans.API_WEBSOCKET, self.scheme, self.scope, headers))
 
     def _received(self, message: Message) -> None:
         if message["type"] == "websocket.receive":
@@ -41,8 +41,11 @@ class WebSocketExchange(Exchange[WebSocket]):
 
     async def send(self, message: Message) -> None:
         """Send for the app."""
-        with self.setup.guard:
+        try:
             message = self._noted(message)
+        except Exception as fault:
+            if not self.setup.keeps(fault):
+                raise
         try:
             await self._send(message)
         except OSError:
@@ -65,7 +68,7 @@ class WebSocketExchange(Exchange[WebSocket]):
 
     def _answered(self, status: int) -> None:
         self._status = status
-        self.operation.routed(self.route())
+        self.routed(status)
         self.operation.set(a.HTTP_RESPONSE_STATUS_CODE, status)
         self.describe()
 

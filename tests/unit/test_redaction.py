@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capibara_otel.redaction import MASK, scrub, scrub_value, sensitive, writable
-from tests.support.secret_texts import AROUND, ORDINARY, PLACED, SECRETS
+from capibara_otel.redaction import MASK, scrub, scrub_each, scrub_value, sensitive, writable
+from capibara_otel.redaction.kinds import KINDS, Kind
+from capibara_otel.redaction.names import _known
+from tests.support.secret_texts import AROUND, COMPOSED, ORDINARY, PLACED, SECRETS
+
+codes: Any = importlib.import_module("re._constants")
+parser: Any = importlib.import_module("re._parser")
 
 
 @dataclass
@@ -80,7 +87,8 @@ class TestSecretsNeverSurvive:
         [
             "sk-", "sk_", "sk-proj-", "rk-", "rk_", "rk_live_", "pk-lf-", "pk_live_", "pk_test_", "pk_prod_", "hf_", "gsk_",
             "r8_", "e2b_", "xai-", "pplx-", "nvapi-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
-            "xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xapp-", "AIza", "ya29.",
+            "pcsk_", "lsv2_pt_", "lsv2_sk_", "tvly-", "whsec_", "npm_", "pypi-", "GOCSPX-", "hvs.", "xoxa-", "xoxb-",
+            "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xapp-", "AIza", "ya29.",
         ],
     )  # fmt: skip
     def test_every_prefix_of_a_key(self, prefix: str) -> None:
@@ -192,6 +200,111 @@ class TestOrdinaryTextSurvives:
         assert scrub(once) == once
 
 
+class TestTheQuickLook:
+    """Most texts are let pass after a look at their shape and a few words; nothing slips through by that."""
+
+    @given(COMPOSED)
+    @settings(max_examples=1500, deadline=None)
+    def test_it_overlooks_nothing(self, text: str) -> None:
+        """Whatever a text is made of, the result is that of trying each pattern on it."""
+        tried = writable(text)
+        for kind in KINDS:
+            tried = kind.mask(tried)
+
+        assert scrub(text) == tried
+
+    @given(st.dictionaries(st.sampled_from("abcdefgh"), COMPOSED))
+    @settings(max_examples=500, deadline=None)
+    def test_several_texts_at_once(self, texts: dict[str, str]) -> None:
+        """Looking at several texts at once finds what looking at each would, and nothing across their borders."""
+        before = dict(texts)
+
+        assert scrub_each(texts) == {name: scrub(text) for name, text in texts.items()}
+        assert texts == before
+
+    @pytest.mark.parametrize(
+        "texts",
+        [{}, {"a": ""}, {"a": "found", "b": "docs"}, {"a": "búsqueda", "b": "日本語"}, {"a": "12:30", "b": "x=1"}],
+    )
+    def test_several_texts_without_a_secret(self, texts: dict[str, str]) -> None:
+        """The very mapping comes back, so that the caller knows there is nothing to do."""
+        assert scrub_each(texts) is texts
+
+    @pytest.mark.parametrize(
+        "texts",
+        [
+            {"a": "password=", "b": "hunter22"},
+            {"a": "4111 1111", "b": "1111 1111"},
+            {"a": "sk-", "b": "abcdefghijklmnop1234"},
+            {"a": "Bearer", "b": "abcdef12345"},
+            {"a": "bob@", "b": "example.com"},
+        ],
+    )
+    def test_what_only_looks_like_a_secret_across_a_border(self, texts: dict[str, str]) -> None:
+        """Two texts that would be a secret together are two texts."""
+        assert scrub_each(texts) == texts
+
+    def test_several_texts_that_are_too_long_or_cannot_be_written(self) -> None:
+        """Each is cut and made fit to be written on its own, as one would be."""
+        texts = {"long": "a b " * 10_000, "odd": "caf\udce9", "short": "ok"}
+
+        assert scrub_each(texts) == {"long": ("a b " * 8_192) + "…", "odd": "caf\\udce9", "short": "ok"}
+        assert scrub_each({"a": "a b " * 5_000, "b": "a b " * 5_000}) == {"a": "a b " * 5_000, "b": "a b " * 5_000}
+
+    def test_a_card_that_another_secret_hides(self) -> None:
+        """What is masked beside a card's number may be all that made the number look like part of something longer."""
+        assert scrub("4111 1111 1111 1111-----BEGIN PRIVATE KEY-----abc") == MASK + MASK
+
+
+def _repeats(parsed: Any) -> Iterator[tuple[Any, bool]]:
+    """Yield the repeats without a bound in a parsed pattern that may give back what they took, and if they end it."""
+    items = list(parsed)
+    for index, (code, arguments) in enumerate(items):
+        last = index == len(items) - 1
+        inner: list[tuple[Any, bool]] = []
+        if code is codes.MAX_REPEAT and arguments[1] is codes.MAXREPEAT:
+            yield arguments, last
+        elif code in {codes.MAX_REPEAT, codes.POSSESSIVE_REPEAT, codes.MIN_REPEAT}:
+            inner = [*_repeats(arguments[2])]
+        elif code is codes.SUBPATTERN:
+            inner = [*_repeats(arguments[3])]
+        elif code is codes.BRANCH:
+            inner = [found for branch in arguments[1] for found in _repeats(branch)]
+        yield from ((found, last and ends) for found, ends in inner)
+
+
+class TestCost:
+    """The cost of a text grows with its length and not faster."""
+
+    @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: " ".join(kind.words) or "cards")
+    def test_no_pattern_can_try_again_and_again(self, kind: Kind) -> None:
+        """What repeats without a bound gives nothing back, or ends the pattern, where nothing can fail after it."""
+        giving_back = [repeat for repeat, ends in _repeats(parser.parse(kind.pattern)) if not ends]
+
+        assert giving_back == []
+
+    def test_the_proof_sees_a_slow_pattern(self) -> None:
+        """Patterns that are known to be slow are found by it."""
+        for slow in (r"(a+)+b", r"a+@b", r"(?:x|a*b)c", r"[a-z]*\d"):
+            assert [repeat for repeat, ends in _repeats(parser.parse(slow)) if not ends]
+
+    @pytest.mark.timeout(60)
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "password", "password=", "api_key: ", "secret' ", "token\\\\", "auth:", 'sig="', "a@", "@a.", "a.", "eyJ", "eyJaaaaaaaa.",
+            "://", "://a:", "://a:b", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "- ", "-", "bearer ", "Bearer \t", "aA", "sk-",
+            "sk_a", "\\n", "4111 ", "4", "3782 ", "Authorization: ", "cookie:", "hooks//discord.com/api/webhooks/", "AKIA", "SG.", "SG.a",
+            "x", " ", "\n", "'", '\\"', "é", "\udce9", "٣",
+        ],
+    )  # fmt: skip
+    def test_texts_that_are_made_to_be_slow(self, text: str) -> None:
+        """Long texts of what begins a secret and never ends one are done with; a slow pattern would take hours."""
+        scrubbed = scrub(text * (40_000 // len(text)))
+
+        assert scrub(scrubbed)[:32_000] == scrubbed[:32_000]
+
+
 class TestSensitiveNames:
     """Names are read as words."""
 
@@ -260,6 +373,15 @@ class TestSensitiveNames:
     def test_tokens(self, whose: str) -> None:
         """Several tokens are secret by the word before them, else they are a count."""
         assert sensitive(f"{whose}_tokens")
+
+    def test_names_without_an_end_are_not_kept(self) -> None:
+        """What is remembered about names is bounded: not more than 1,024, and none of more than 256 characters."""
+        before = _known.cache_info()
+
+        assert sensitive("x_" * 5_000 + "password")
+        assert not sensitive("x_" * 5_000)
+        assert _known.cache_info() == before
+        assert before.maxsize == 1_024
 
 
 class TestValues:

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from capibara_otel._safety import Once, faults_are_raised, shield
+from capibara_otel._safety import Once, count_faults, faults_are_raised, shield
 
 
 class TestWhetherFaultsAreRaised:
@@ -177,3 +177,18 @@ class TestShield:
             pass
 
         assert counted == []
+
+    @pytest.mark.usefixtures("quiet")
+    def test_faults_of_no_known_instance_are_counted_by_whoever_asked(self) -> None:
+        """A fault deep in the pipeline is counted once per listener, until he has heard enough."""
+        counted: list[str] = []
+
+        def count(place: str, _fault: Exception) -> None:
+            counted.append(place)
+
+        for wanted in (True, True, False):
+            count_faults(count, wanted=wanted)
+            with shield(f"test.{wanted}"):
+                raise ValueError
+
+        assert counted == ["test.True", "test.True"]

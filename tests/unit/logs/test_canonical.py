@@ -148,6 +148,52 @@ def test_without_a_span_it_belongs_to_what_surrounds_it(cap: Capibara, capture: 
     assert inside["trace_id"] == search.trace_id
 
 
+def test_the_order_of_fields(cap: Capibara, capture: Capture) -> None:
+    """Known fields stand in the order of all lines, whatever set them; a failure's exception is the last of them."""
+    with (
+        pytest.raises(ValueError, match="no"),
+        cap.context(agent="a", request_id="r"),
+        cap.context(user_id="u"),
+        cap.rag.search(index="docs"),
+    ):
+        raise ValueError("no")
+    (line,) = _lines(capture)
+
+    assert list(line) == [
+        "timestamp", "level", "category", "message", "user_id", "request_id", "agent", "duration_ms", "trace_id", "span_id",
+        "event", "exception", "metadata",
+    ]  # fmt: skip
+
+
+def test_secrets(cap: Capibara, capture: Capture) -> None:
+    """Names, people, attributes and exceptions are redacted, in the line and in the log record."""
+    secret = "sk-abcdefghijklmnopqrstuvwx1234"
+    with (
+        pytest.raises(ValueError, match="sk-"),
+        cap.context(user_id="bob@example.com", session_id="s1"),
+        cap.rag.search(index=f"docs {secret}"),
+    ):
+        raise ValueError(secret)
+    (line,) = _lines(capture)
+    (record,) = capture.log_records
+
+    assert secret not in capture.lines[0]
+    assert secret not in repr(record.log_record)
+    assert (line["message"], line["user_id"], line["session_id"]) == ("rag search docs [redacted]", "[redacted]", "s1")
+    assert line["metadata"]["capibara6.rag.index"] == "docs [redacted]"
+    assert line["exception"]["message"] == "[redacted]"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "milliseconds"), [(0, 0.0), (0.0000004, 0.0), (0.0123456, 12.346), (1, 1000.0), (86_400, 86_400_000.0)]
+)
+def test_durations(seconds: float, milliseconds: float, cap: Capibara, capture: Capture) -> None:
+    """They are milliseconds, to the microsecond."""
+    cap.rag.record_search("docs", seconds)
+
+    assert repr(_lines(capture)[0]["duration_ms"]) == repr(milliseconds)
+
+
 def test_numbers_of_tokens_are_shown(cap: Capibara, capture: Capture) -> None:
     """Names such as input_tokens are no secrets."""
     cap.llm.record_chat("p", "m", 1, input_tokens=812, output_tokens=164, cached_tokens=5)

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import IntEnum
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from capibara_otel._safety import Once, shield
 from capibara_otel.logs import Category, LogLevel, Logs, Output
 from capibara_otel.logs.categories import level_of
+from capibara_otel.logs.fields import BEGINNINGS, RESERVED
+from capibara_otel.logs.fields import _harmless as harmless
+from capibara_otel.logs.forms import timestamp
+from capibara_otel.logs.members import _passed as passed
 from capibara_otel.operation import attached
 from capibara_otel.sdk import Capibara
-from capibara_otel.testing import Capture
+from capibara_otel.testing import START_NS, Capture
 
 _CATEGORIES = [
     "system", "api", "routing", "ace", "e2b", "rag", "agents", "optimizations", "business", "security", "performance",
@@ -231,10 +240,101 @@ class TestFields:
         assert len(capture.lines) == 1
         assert "é" in capture.lines[0]
 
+    @given(
+        message=st.text(max_size=20),
+        fields=st.dictionaries(
+            st.text(max_size=8).filter(lambda name: name not in RESERVED),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+                lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+                max_leaves=6,
+            ),
+            max_size=6,
+        ),
+    )
+    @settings(max_examples=300, deadline=None)
+    def test_it_is_what_the_json_module_writes(self, message: str, fields: dict[str, Any]) -> None:
+        """Whatever the fields: one line, that any reader of JSON takes, and to the letter as Python's writes it."""
+        stream = io.StringIO()
+        output = Output("json", stream=stream, provider=otel_logs.NoOpLoggerProvider())
+        Logs(output, lambda: START_NS).rag.info(message, **fields)
+        line = stream.getvalue()
+
+        assert line.count("\n") == 1
+        assert json.dumps(json.loads(line), ensure_ascii=False, allow_nan=False) + "\n" == line
+
+    @pytest.mark.parametrize(
+        ("number", "written"),
+        [
+            (2**63 - 1, 2**63 - 1),
+            (2**63, str(2**63)),
+            (-(2**63), -(2**63)),
+            (-(2**63) - 1, str(-(2**63) - 1)),
+            (IntEnum("Code", ["OK"]).OK, 1),  # type: ignore[attr-defined]
+            (True, True),
+            (-0.0, -0.0),
+            (1e16, 1e16),
+            (5e-324, 5e-324),
+        ],
+        ids=repr,
+    )
+    def test_numbers(self, number: float, written: object, cap: Capibara, capture: Capture) -> None:
+        """What 64 bits hold stays a number, to the last digit; a greater one is a text."""
+        cap.log.rag.info("x", number=number)
+        found = _line(capture)["metadata"]["number"]
+
+        assert (repr(found), type(found)) == (repr(written), type(written))
+
+    @given(st.integers(-(10**18), 2 * 10**18))
+    @settings(max_examples=200, deadline=None)
+    def test_times(self, now_ns: int) -> None:
+        """The time is ISO 8601 in UTC, cut to microseconds, also before 1970 and when the clock goes back."""
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_ns // 1000)
+
+        assert timestamp(now_ns) == moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def test_people_of_several_blocks(self, cap: Capibara, capture: Capture) -> None:
+        """The fields keep their order, whichever block set them."""
+        with cap.context(agent="a", request_id="r"), cap.context(session_id="s"), cap.context(user_id="u", agent="b"):
+            cap.log.rag.info("x")
+            cap.log.rag.info("x", component="c", session_id=None)
+
+        first, second = (list(json.loads(line).items()) for line in capture.lines)
+        assert first[3:] == [
+            ("message", "x"),
+            ("user_id", "u"),
+            ("session_id", "s"),
+            ("request_id", "r"),
+            ("agent", "b"),
+        ]
+        assert second[3:] == [
+            ("component", "c"),
+            ("message", "x"),
+            ("user_id", "u"),
+            ("request_id", "r"),
+            ("agent", "b"),
+        ]
+
+    def test_names_without_an_end_are_not_kept(self, cap: Capibara, capture: Capture) -> None:
+        """What is remembered about names is bounded; a line with more, or longer, names is written all the same."""
+        BEGINNINGS.clear()
+        harmless.clear()
+        long = "n" * 1_000
+        cap.log.rag.info("x", **{long: 1, f"{long}_password": "hunter22"})
+        assert set(BEGINNINGS) <= {"message"}
+
+        cap.log.rag.info("x", **{f"name_{number}": number for number in range(3_000)})
+        first, second = (json.loads(line)["metadata"] for line in capture.lines)
+        assert first == {long: 1, f"{long}_password": "[redacted]"}
+        assert second == {f"name_{number}": number for number in range(3_000)}
+        assert len(BEGINNINGS) == 2_000
+        assert len(harmless) <= 2_000
+        BEGINNINGS.clear()
+
     def test_a_message_that_is_no_text(self, cap: Capibara, capture: Capture) -> None:
         """Anything may be the message."""
-        cap.log.api.info({"a": 1})  # type: ignore[arg-type]
-        cap.log.api.info(5)  # type: ignore[arg-type]
+        cap.log.api.info({"a": 1})
+        cap.log.api.info(5)
 
         assert [json.loads(line)["message"] for line in capture.lines] == ["{'a': 1}", "5"]
 
@@ -351,6 +451,39 @@ class TestRedaction:
             "passages": 3,
         }
 
+    def test_in_the_name_of_a_field(self, cap: Capibara, capture: Capture) -> None:
+        """A field's name may hold a secret itself, as when headers or settings are given as fields."""
+        secret = "bob@example.com"
+        cap.log.security.info("x", **{f"mail of {secret}": 1, f"password of {secret}": "hunter22"})
+        (record,) = capture.log_records
+
+        assert _line(capture)["metadata"] == {"mail of [redacted]": 1, "password of [redacted]": "[redacted]"}
+        assert secret not in repr(record.log_record)
+
+    def test_what_is_remembered(self, cap: Capibara, capture: Capture) -> None:
+        """Short texts without a secret are remembered, others never, and not more than there is room for."""
+        passed.clear()
+        cap.log.security.info("in", index="docs", mail="bob@example.com", note="n" * 31)
+        cap.log.security.info("in", index="docs", note="docs")
+        assert set(passed) == {"in", "docs"}
+
+        cap.log.security.info("in", password="docs", nested={"api_key": "docs"}, index="docs")
+        assert json.loads(capture.lines[-1])["metadata"] == {
+            "password": "[redacted]",
+            "nested": {"api_key": "[redacted]"},
+            "index": "docs",
+        }
+
+        for number in range(5_000):
+            cap.log.security.info("in", name=f"name {number}")
+        assert 0 < len(passed) <= 2_001
+
+    def test_nothing_is_found_across_fields(self, cap: Capibara, capture: Capture) -> None:
+        """Two fields that would be a secret together are two fields."""
+        cap.log.security.info("password:", first="hunter22", second="4111 1111", third="1111 1111", fourth="sk-")
+
+        assert "[redacted]" not in capture.lines[0]
+
     def test_ids_that_look_like_cards(self, cap: Capibara, capture: Capture) -> None:
         """The id of a span may happen to be the number of a payment card; it stays what it is."""
         span = NonRecordingSpan(SpanContext(0xAB, 0x4111111111111111, is_remote=False))
@@ -381,7 +514,7 @@ class TestHarmlessness:
             __str__ = __repr__ = __eq__ = __hash__ = __bool__ = __iter__ = __len__ = _no
 
         cap.log.api.info("a", field=Hostile(), exc_info=None)
-        cap.log.api.info(Hostile())  # type: ignore[arg-type]
+        cap.log.api.info(Hostile())
 
         assert json.loads(capture.lines[0])["metadata"] == {"field": "<Hostile>"}
         assert json.loads(capture.lines[1])["message"] == "<Hostile>"

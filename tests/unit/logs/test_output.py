@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from capibara_otel._safety import Once, shield
@@ -199,9 +201,13 @@ class TestStreams:
         """What the stream's encoding lacks is written out; the line is not lost."""
         raw = io.BytesIO()
         stream = io.TextIOWrapper(raw, encoding="ascii")
-        _logs(stream, "console").api.info("naïve 🎉")
+        logs = _logs(stream, "console")
+        logs.api.info("naïve 🎉")
 
         assert raw.getvalue().decode("ascii").rstrip().endswith("api           na\\xefve \\U0001f389")
+        stream.reconfigure(encoding="latin-1")
+        logs.api.info("naïve 🎉")
+        assert raw.getvalue().decode("latin-1").rstrip().endswith("api           naïve \\U0001f389")
 
     def test_an_object_that_only_writes(self) -> None:
         """A stream needs no more than `write` and `flush`, as the replacements of standard output have."""
@@ -220,6 +226,94 @@ class TestStreams:
         _logs(written).api.info("x")
 
         assert json.loads(written.text)["message"] == "x"
+
+    def test_what_a_stream_is_is_asked_once(self) -> None:
+        """Whether it is a terminal, which costs a call of the system, is not asked for each line."""
+        asked: list[str] = []
+
+        class Asked(io.StringIO):
+            def isatty(self) -> bool:
+                asked.append("isatty")
+                return True
+
+        written = Asked()
+        logs = _logs(written, colours=False)
+        for _ in range(3):
+            logs.api.info("x")
+
+        assert asked == ["isatty"]
+        assert written.getvalue() == "22:13:20.000 info     api           x\n" * 3
+
+    def test_standard_output_that_is_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A new standard output is another stream, with a form and an encoding of its own."""
+        logs = _logs(None)
+        raw = io.BytesIO()
+        streams = [_Terminal(), io.StringIO(), io.TextIOWrapper(raw, encoding="latin-1")]
+        for stream in streams:
+            monkeypatch.setattr(sys, "stdout", stream)
+            logs.api.info("né 🎉")
+
+        assert streams[0].getvalue().endswith("api           né 🎉\n")  # type: ignore[attr-defined]
+        assert json.loads(streams[1].getvalue())["message"] == "né 🎉"  # type: ignore[attr-defined]
+        assert b'"message": "n\xe9 \\U0001f389"' in raw.getvalue()
+
+    def test_a_stream_that_is_closed_later(self, caplog: pytest.LogCaptureFixture) -> None:
+        """From then on lines for it are dropped without a word; a fault of an open stream is not hidden by that."""
+        written = io.StringIO()
+        logs = _logs(written)
+        logs.api.info("x")
+        written.close()
+        logs.api.info("y")
+
+        assert not caplog.records
+
+        class Full(io.StringIO):
+            def write(self, _: str) -> int:
+                raise ValueError("full")
+
+        with pytest.raises(ValueError, match="full"):
+            _logs(Full()).api.info("z")
+
+    def test_text_that_no_stream_can_take(self) -> None:
+        """Lone surrogates, wherever they stand, are written out, and the line is not lost."""
+        raw = io.BytesIO()
+        stream = io.TextIOWrapper(raw, encoding="utf-8")
+        _logs(stream, "json").api.info("a\udce9", b="c\ud800", **{"d\udfff": ["e\udce9"]})
+        line = json.loads(raw.getvalue())
+
+        assert (line["message"], line["metadata"]) == ("a\\udce9", {"b": "c\\ud800", "d\\udfff": ["e\\udce9"]})
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+    def test_the_last_line_before_a_kill(self) -> None:
+        """A line is with the system when the call returns: a process that is killed then has written it."""
+        code = "import capibara_otel as cap, os; cap.log.api.info('last words'); os.kill(os.getpid(), 9)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+        assert done.returncode == -signal.SIGKILL
+        assert json.loads(done.stdout)["message"] == "last words"
+
+    def test_a_fresh_lock(self) -> None:
+        """A forked process does not wait for a thread of its parent that was writing."""
+        held, done = threading.Event(), threading.Event()
+
+        class Slow(io.StringIO):
+            def write(self, text: str) -> int:
+                if "slow" in text:
+                    held.set()
+                    done.wait(30)
+                return super().write(text)
+
+        written = Slow()
+        logs = _logs(written)
+        writer = threading.Thread(target=lambda: logs.api.info("slow"))
+        writer.start()
+        held.wait(30)
+        logs.output.renew()
+        logs.api.info("quick")
+        done.set()
+        writer.join()
+
+        assert [json.loads(line)["message"] for line in written.getvalue().splitlines()] == ["quick", "slow"]
 
     def test_lines_of_threads_do_not_mix(self) -> None:
         """Every line stands whole, whoever else writes."""
@@ -371,3 +465,46 @@ class TestOpenTelemetry:
         logs.api.info("x")
 
         assert [record.log_record.body for record in capture.log_records] == ["x"]
+
+    def test_a_provider_that_is_set_later(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Lines follow the global provider when it is set after the first of them was written."""
+        monkeypatch.setattr("opentelemetry._logs._internal._LOGGER_PROVIDER", None)
+        logs = Logs(Output("json", stream=io.StringIO()), lambda: START_NS)
+        logs.api.info("before")
+        monkeypatch.setattr("opentelemetry._logs._internal._LOGGER_PROVIDER", capture.logger_provider)
+        logs.api.info("after")
+
+        assert [record.log_record.body for record in capture.log_records] == ["after"]
+
+    def test_nothing_is_made_for_a_provider_that_wants_nothing(self) -> None:
+        """A logger is asked first, with all that it may decide by; only if it wants the line is a record made."""
+        asked: list[tuple[Any, ...]] = []
+        emitted: list[dict[str, Any]] = []
+
+        class Picky(otel_logs.NoOpLogger):
+            def enabled(
+                self,
+                *,
+                context: Context | None = None,
+                severity_number: SeverityNumber | None = None,
+                event_name: str | None = None,
+            ) -> bool:
+                asked.append((trace.get_current_span(context), severity_number, event_name))
+                return severity_number is SeverityNumber.ERROR
+
+            def emit(self, *_: Any, **record: Any) -> None:
+                emitted.append(record)
+
+        class Provider(otel_logs.NoOpLoggerProvider):
+            def get_logger(self, name: str, *args: Any, **options: Any) -> otel_logs.Logger:
+                return Picky(name, *args, **options)
+
+        span = NonRecordingSpan(SpanContext(0xAB, 0xCD, is_remote=False))
+        logs = Logs(Output("json", stream=io.StringIO(), provider=Provider()), lambda: START_NS)
+        with attached(trace.set_span_in_context(span)):
+            logs.api.info("a", event_name="e")
+            logs.api.error("b")
+
+        assert asked == [(span, SeverityNumber.INFO, "e"), (span, SeverityNumber.ERROR, None)]
+        assert [record["body"] for record in emitted] == ["b"]
+        assert trace.get_current_span(emitted[0]["context"]) is span

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_current, set_value
@@ -125,6 +126,23 @@ def test_secrets(logger: logging.Logger, capture: Capture) -> None:
     assert record.body == "key [redacted]"
     assert secret not in repr(record)
     assert "hunter22" not in repr(record)
+
+
+def test_secrets_in_names(logger: logging.Logger, capture: Capture) -> None:
+    """An extra field's name may hold a secret itself."""
+    logger.error("x", extra={"mail of bob@example.com": 1})
+
+    assert (_record(capture).attributes or {})["mail of [redacted]"] == 1
+
+
+def test_a_logger_that_wants_nothing_is_told_nothing() -> None:
+    """A record is only made, and its message only formatted, where it is wanted."""
+    handler = OtlpHandler(otel_logs.NoOpLoggerProvider())
+    record = logging.makeLogRecord({"name": "app", "levelno": 40, "msg": "%s and %s", "args": ("one",)})
+
+    handler.emit(record)
+
+    assert record.args == ("one",)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -244,3 +246,32 @@ class TestWrong:
 
         assert _user(capture) is None
         assert capture.attributes("rag search docs")["capibara6.tenant.id"] == "acme"
+
+
+def test_another_runtime_context_is_used_as_it_is() -> None:
+    """Where OTEL_PYTHON_CONTEXT names another place for the context, operations keep theirs there."""
+    program = (
+        "from opentelemetry import context as otel\n"
+        "from opentelemetry.context import Context, _RuntimeContext\n"
+        "class Own(_RuntimeContext):\n"
+        "    stack, attached = [Context()], 0\n"
+        "    def attach(self, context):\n"
+        "        self.attached += 1\n"
+        "        self.stack.append(context)\n"
+        "        return len(self.stack) - 1\n"
+        "    def get_current(self):\n"
+        "        return self.stack[-1]\n"
+        "    def detach(self, token):\n"
+        "        del self.stack[token:]\n"
+        "otel._RUNTIME_CONTEXT = own = Own()\n"
+        "from capibara_otel.operation import Emitter, current_operation\n"
+        "from capibara_otel.subsystems.rag import Rag\n"
+        "with Rag(Emitter()).search(index='docs') as search:\n"
+        "    assert current_operation() is search\n"
+        "    assert own.stack[-1] is search.context\n"
+        "assert current_operation() is None\n"
+        "print(own.attached)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "2\n"

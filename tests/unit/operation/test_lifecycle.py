@@ -5,20 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
+import sys
 import threading
 
 import pytest
 from dirty_equals import IsPartialDict
 from opentelemetry import trace
+from opentelemetry.metrics import Counter, NoOpMeter
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from capibara_otel.exceptions import UsageError
-from capibara_otel.operation import Operation
+from capibara_otel.operation import Emitter, Operation, current_operation
+from capibara_otel.operation.reaper import Reaper
+from capibara_otel.pipeline.metrics.provider import MeterProvider
+from capibara_otel.pipeline.metrics.reader import Reader
+from capibara_otel.pipeline.scope import Resource
+from capibara_otel.pipeline.traces.provider import TracerProvider
 from capibara_otel.sdk import DEFAULT
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
 from capibara_otel.semconv import spans
+from capibara_otel.semconv.instruments import Instruments
+from capibara_otel.subsystems.rag import Rag
 from capibara_otel.testing import Capture
 
 cap = DEFAULT
@@ -368,6 +378,78 @@ class TestRecord:
         assert capture.value("capibara6.rag.searches") == 0
 
 
+class TestInterruption:
+    """Operations begun and ended by what interrupts others."""
+
+    def test_a_signal_handler_may_do_anything_at_any_moment(self) -> None:
+        """A handler that runs whole operations in the middle of others waits for nobody, and nothing is lost."""
+        rounds, begun = 3_000, 0
+        ended: list[str] = []
+        reader = Reader()
+        emitter = Emitter()
+        emitter.bind(
+            TracerProvider(Resource(), on_end=lambda span: ended.append(span.name)),
+            MeterProvider(Resource(), readers=[reader]),
+        )
+        rag = Rag(emitter)
+
+        def handle(*_: object) -> None:
+            nonlocal begun
+            begun += 1
+            with rag.search(index="handler", top_k=begun) as search:
+                search.found(1)
+            rag.vectors(index="handler", count=begun)
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
+
+        before = signal.signal(signal.SIGALRM, handle)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
+        try:
+            for number in range(rounds):
+                with rag.search(index=f"app {number % 50}", top_k=8) as search:
+                    search.found(number)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+        counted = {
+            metric.name: sum(getattr(point, "count", 0) or getattr(point, "value", 0) for point in metric.points)
+            for scope in reader.collect().scopes
+            for metric in scope.metrics
+        }
+        assert begun > 0
+        assert len(ended) == rounds + begun
+        assert ended.count("rag search handler") == begun
+        assert counted["capibara6.rag.searches"] == rounds + begun
+        assert counted["capibara6.rag.results"] == rounds + begun
+        assert counted["capibara6.rag.vectors"] == begun
+        assert current_operation() is None
+
+    def test_threads_that_are_switched_all_the_time(self, capture: Capture) -> None:
+        """Operations of many threads are counted one by one, however they are interleaved."""
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        cap.emitter.hooks = ()
+
+        def work(number: int) -> None:
+            for _ in range(500):
+                with cap.rag.search(index=f"{number % 2}", top_k=8) as search:
+                    search.found(3)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+
+        assert capture.value("capibara6.rag.searches", {"capibara6.rag.index": "0"}) == 2_000
+        assert capture.value("capibara6.rag.results") == 4_000
+        assert len(capture.spans) == 4_000
+        assert {span.attributes["capibara6.rag.results"] for span in capture.spans if span.attributes} == {3}
+
+
 class TestHooks:
     """Who is told of operations."""
 
@@ -396,8 +478,11 @@ class TestHooks:
 
         assert a.RAG_TOP_K not in capture.records[0].attributes
 
-    def test_a_broken_processor_harms_nobody(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A span processor of the app's that raises is counted; the app goes on, dropped operations too."""
+    def test_a_broken_processor_harms_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A span processor of the app's that raises is counted; the app goes on, dropped operations too.
+
+        With the official SDK, that is: the own pipeline lets no fault of a processor reach who ends a span.
+        """
 
         class Broken(SpanProcessor):
             def on_end(self, span: ReadableSpan) -> None:
@@ -405,14 +490,50 @@ class TestHooks:
                 raise RuntimeError("processor")
 
         monkeypatch.setenv("CAPIBARA_RAISE", "0")
-        capture.tracer_provider.add_span_processor(Broken())
+        with Capture(pipeline="sdk") as capture:
+            capture.tracer_provider.add_span_processor(Broken())
+            with _search():
+                pass
+            _search().start(current=False)
+            _search().start(current=False)
+
+            assert capture.value("capibara6.rag.searches") == 3
+            assert capture.value("capibara6.telemetry.errors", {"capibara6.telemetry.place": "operation.span"}) == 3
+
+    def test_a_broken_meter_harms_nobody(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A meter that makes no instrument leaves span, record and the other metrics as they are."""
+
+        class Broken(NoOpMeter):
+            def create_counter(self, name: str, unit: str = "", description: str = "") -> Counter:
+                """Raise, but for what counts faults."""
+                if name == "capibara6.rag.searches":
+                    raise RuntimeError("meter")
+                return capture.meter_provider.get_meter("m").create_counter(name, unit, description)
+
+        monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        cap.emitter.instruments = Instruments(Broken("broken"))
         with _search():
             pass
-        _search().start(current=False)
-        _search().start(current=False)
 
-        assert capture.value("capibara6.rag.searches") == 3
-        assert capture.value("capibara6.telemetry.errors", {"capibara6.telemetry.place": "operation.span"}) == 3
+        assert len(capture.records) == len(capture.spans) == 1
+        assert capture.value("capibara6.telemetry.errors", {"capibara6.telemetry.place": "metrics"}) == 1
+
+    def test_without_a_thread_for_what_is_dropped(self, capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no thread can be started, as at the interpreter's end, the app goes on and the fault is counted."""
+
+        class Late(Reaper):
+            def ensure(self) -> None:
+                """Raise."""
+                raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        emitter = Emitter(clock=capture.clock)
+        emitter.bind(capture.tracer_provider, capture.meter_provider)
+        emitter.reaper = Late()
+        Operation(emitter, spans.RAG_SEARCH).start(current=False).finish()
+
+        assert len(capture.spans) == 1
+        assert capture.value("capibara6.telemetry.errors", {"capibara6.telemetry.place": "operation.reaper"}) == 1
 
     def test_a_hook_may_flush(self, capture: Capture) -> None:
         """A hook that flushes or reads the metrics, also for a dropped operation, waits for nobody."""

@@ -46,13 +46,17 @@ PLACES = [
     "capibara_otel.web.contrib.Contrib.quiet",
     "capibara_otel.web.request.HttpExchange._opened",
     "capibara_otel.web.exchange.Exchange._claim",
-    "capibara_otel.web.exchange.propagate.extract",
+    "capibara_otel.web.propagation.propagate.extract",
     "capibara_otel.web.request.HttpExchange._received",
-    "capibara_otel.web.request.HttpExchange._noted",
+    "capibara_otel.web.request.HttpExchange._started",
+    "capibara_otel.web.request.HttpExchange._continued",
     "capibara_otel.web.request.HttpExchange._delivered",
     "capibara_otel.web.request.HttpExchange._finish",
-    "capibara_otel.web.exchange.routes.template",
+    "capibara_otel.web.setup.routes.template",
 ]
+
+
+TRACED = [(b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), (b"tracestate", b"x=1")]
 
 
 async def reads_and_answers(made: Any, receive: Any, send: Any) -> None:
@@ -67,7 +71,7 @@ def test_requests_are_served(capture: Capture, wrapped: Observe, monkeypatch: py
     monkeypatch.setenv("CAPIBARA_RAISE", "0")
     monkeypatch.setattr(place, fail)
 
-    sent = run(wrapped(reads_and_answers))
+    sent = run(wrapped(reads_and_answers), scope(headers=TRACED))
 
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[1]["body"] == b"hello"
@@ -80,7 +84,7 @@ def test_in_tests_faults_are_raised(wrapped: Observe, monkeypatch: pytest.Monkey
     monkeypatch.setattr(place, fail)
 
     with pytest.raises(RuntimeError, match="telemetry is broken"):
-        run(wrapped(reads_and_answers))
+        run(wrapped(reads_and_answers), scope(headers=TRACED))
 
 
 @pytest.mark.parametrize("place", ["_opened", "_received", "_noted", "_finish"])
@@ -128,7 +132,7 @@ def test_after_a_failures_status(capture: Capture, wrapped: Observe, monkeypatch
 
     async def app(made: Any, receive: Any, send: Any) -> None:
         await plain(503)(made, receive, send)
-        monkeypatch.setattr("capibara_otel.web.request.HttpExchange._tell", fail)
+        monkeypatch.setattr("capibara_otel.web.request.HttpExchange.routed", fail)
         await asyncio.sleep(0.01)
 
     async def go() -> None:

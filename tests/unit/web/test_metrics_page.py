@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from capibara_otel.pipeline.exposition import Exposition
+from capibara_otel.pipeline.official.exposition import Exposition
 from capibara_otel.testing import Capture
 from capibara_otel.web import Page, WebOptions
 from tests.unit.web.apps import OFF
