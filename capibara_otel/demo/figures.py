@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from capibara_otel.operation.outcomes import FAILURES
-from capibara_otel.registry import promnames
 from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv import metrics as m
+from capibara_otel.semconv import promnames
 from capibara_otel.semconv.metrics import METRICS
 from capibara_otel.semconv.specs import MetricSpec
 

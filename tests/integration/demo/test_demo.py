@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from capibara_otel.demo.figures import Page
-from capibara_otel.registry import load, promnames
+from capibara_otel.registry import load
+from capibara_otel.semconv import promnames
 from capibara_otel.semconv.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,0 +1,1 @@
+"""What all questions share: peers, processes, turns, statistics, the page and the chart."""
