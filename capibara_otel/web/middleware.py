@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from capibara_otel.operation.context import attach, current_context
@@ -57,7 +58,6 @@ class CapibaraMiddleware:
         chosen = options or WebOptions()
         self.app: Final = app
         self._setup: Final = Setup(app if target is None else target, api, chosen, new_request_id)
-        self._excludes: Final = self._setup.excludes
         self._contrib: Final = Contrib(app if target is None else target)
         self._lifecycle: Final = lifecycle
         self._metrics_path: Final = chosen.metrics_path
@@ -66,6 +66,10 @@ class CapibaraMiddleware:
             if page is not None and chosen.metrics_path
             else None
         )
+        self._excludes: Final = _any_of(chosen.excluded_urls)
+        at_page = () if self._metrics is None else (re.escape(chosen.metrics_path) + r"\Z",)
+        self._concerns: Final = _any_of((*chosen.excluded_urls, *at_page))
+        """Finds in a path that `_instead` may have something for it; None where it never has."""
         self._warned = False
         self.closed = False
         """Whether it only passes requests on."""
@@ -79,7 +83,12 @@ class CapibaraMiddleware:
         if kind == "lifespan":
             await self._live(scope, receive, send)
             return
-        instead = self._instead(scope)
+        try:
+            self._contrib.quiet()
+        except Exception as fault:
+            if not self._setup.keeps(fault):
+                raise
+        instead = self._instead(scope) if self._concerns is not None and self._concerns(scope["path"]) else None
         if instead is not None:
             await instead(scope, receive, send)
             return
@@ -117,15 +126,9 @@ class CapibaraMiddleware:
 
     def _instead(self, scope: Scope) -> ASGIApp | None:
         """Return what serves a request that is not to be observed; None for one that is."""
-        try:
-            self._contrib.quiet()
-        except Exception as fault:
-            if not self._setup.keeps(fault):
-                raise
-        path: str = scope["path"]
-        if self._metrics is not None and path.endswith(self._metrics_path) and self._at_metrics_path(scope):
+        if self._metrics is not None and self._at_metrics_path(scope):
             return self._pass if self._taken() else self._metrics
-        if self._excludes is not None and self._excludes(path):
+        if self._excludes is not None and self._excludes(scope["path"]):
             return self._pass
         return None
 
@@ -152,3 +155,8 @@ class CapibaraMiddleware:
                 self._metrics_path,
             )
         return taken
+
+
+def _any_of(patterns: Sequence[str]) -> Callable[[str], object] | None:
+    """Return what finds any of the patterns in a path; None for no pattern."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)).search if patterns else None

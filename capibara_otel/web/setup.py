@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -46,8 +45,6 @@ class Setup:
         self.guard: Final = shield(_PLACE, self.emitter.fault)
         self.incoming: Final = Incoming()
         self.turns: Final = Turns()
-        self.excludes: Final = _excludes(options.excluded_urls)
-        """Finds in a path that requests to it are left out; None where none are."""
         self._has_routes: Final = hasattr(self.app, "routes")
         self.native: NativeRecords | None = None
         """The means to make FastAPI's request records; None as long as FastAPI is not in use."""
@@ -126,10 +123,6 @@ class Setup:
                 self._origins.clear()
             self._origins[scope["type"], scope.get("scheme"), scope.get("http_version"), host] = known
         return known
-
-
-def _excludes(patterns: tuple[str, ...]) -> Callable[[str], object] | None:
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)).search if patterns else None
 
 
 def _innermost(app: Any) -> Any:

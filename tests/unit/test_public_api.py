@@ -120,10 +120,11 @@ def test_importing_is_cheap(program: str) -> None:
 
 
 def test_what_is_needed_is_imported_where_it_is_asked_for() -> None:
-    """Only logging asks for structlog, and still for no SDK."""
+    """Logging brings its own room, and still neither structlog nor an SDK."""
     imported = _imported("import capibara_otel as cap\ncap.log.api.debug('x')")
 
-    assert "structlog" in imported
+    assert "capibara_otel.logs.bound" in imported
+    assert "structlog" not in imported
     assert not [name for name in imported if name.startswith(("opentelemetry.sdk", "fastapi", "yaml"))]
 
 
