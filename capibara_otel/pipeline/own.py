@@ -96,6 +96,7 @@ class _Builder:
             queues=[*spans, *records],
             pushes=[self._push(reader, outlet) for reader, outlet in readers],
             before_flush=None if tail is None else tail.flush,
+            at_shutdown=None if tail is None else tail.close,
             after_fork=self._after_fork,
             close=None if workers is None else workers.close,
         )
@@ -197,6 +198,7 @@ class _Builder:
             sampler=plugged_sampler(plan.environ),
             id_generator=plan.id_generator or plugged_ids(plan.environ),
             on_end=tail.on_end if tail is not None else _put_into(queues) if queues else None,
+            is_heard=bool(queues),
         )
         provider.on_start.extend(plan.span_starts)
         if tail is not None:

@@ -91,6 +91,8 @@ class Built:
     pushes: list[MetricPush[Any]] = field(default_factory=list)
     before_flush: Callable[[], object] | None = None
     """Called before each flush and the shutdown, so that what waits elsewhere comes along."""
+    at_shutdown: Callable[[], object] | None = None
+    """Called when the pipeline begins to end, before its parts are told."""
     after_fork: Callable[[Resource], object] | None = None
     """Told the resource of a forked child, in the child."""
     close: Callable[[], object] | None = None

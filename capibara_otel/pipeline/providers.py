@@ -107,6 +107,7 @@ def start(
         is_used=is_used,
         guests=_guests(plan, built),
         tell_fork=built.after_fork,
+        at_shutdown=built.at_shutdown,
         at_end=built.close,
     )
     if set_global:

@@ -56,7 +56,8 @@ class Providers:
         tell_fork: told the resource of a forked child, in the child.
         gathers: called before each flush and the shutdown, so that what waits elsewhere comes along.
         is_used: tells whether the app observed anything.
-        at_end: called when the pipeline has ended.
+        at_shutdown: called when the pipeline begins to end.
+        at_end: called when it has ended.
     """
 
     tracer_provider: TracerProvider
@@ -74,6 +75,7 @@ class Providers:
     tell_fork: Callable[[Resource], object] | None = None
     gathers: Sequence[Callable[[], object]] = ()
     is_used: Callable[[], bool] | None = None
+    at_shutdown: Callable[[], object] | None = None
     at_end: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
@@ -130,6 +132,9 @@ class Providers:
         self._gather()
         self._dropped_before = {signal: self.health.dropped(signal) for signal in SIGNALS}
         self._spooled_before = {signal: self.health.spooled(signal) for signal in SIGNALS}
+        if self.at_shutdown is not None:
+            with shield("pipeline.at_shutdown"):
+                self.at_shutdown()
         for part in self._parts:
             part.close()
         return True

@@ -44,6 +44,8 @@ class TracerProvider(ApiTracerProvider):
         on_end: called with each sampled span that ended, in the thread that ended it, after the processors.
         processors: span processors of the official SDK's kind, to begin with.
         time_ns: nanoseconds since the epoch.
+        is_heard: whether anybody takes spans. If not, and until a processor is added, they record nothing and only
+            carry their ids and the sampler's decision, for logs, exemplars and other services.
 
     Raises:
         ValueError: the environment holds a limit that is none.
@@ -59,6 +61,7 @@ class TracerProvider(ApiTracerProvider):
         on_end: Callable[[Span], object] | None = None,
         processors: Iterable[SpanProcessor] = (),
         time_ns: Callable[[], int] = time.time_ns,
+        is_heard: bool = True,
     ) -> None:
         environ = os.environ
         self.sampler: Final = Sampling.read(environ) if sampler is None else sampler
@@ -74,6 +77,7 @@ class TracerProvider(ApiTracerProvider):
             on_end=on_end,
             processors=None,
             time_ns=time_ns,
+            is_heard=is_heard,
         )
         self._is_disabled: Final = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
         self._processors: Final = Processors(resource)
@@ -106,6 +110,7 @@ class TracerProvider(ApiTracerProvider):
         It gets our live span at the start and a `ReadableSpan` at the end.
         """
         self._processors.add(span_processor)
+        self._shared.is_heard = True
         self._shared.processors = self._processors
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

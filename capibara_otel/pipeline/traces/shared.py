@@ -34,6 +34,7 @@ class Shared:
         on_end: called with each sampled span that ended.
         processors: those that others wrote, where there are any.
         time_ns: nanoseconds since the epoch.
+        is_heard: whether anybody takes spans; if not, they only carry their ids.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Shared:
         "link_attributes",
         "links",
         "lock",
+        "is_heard",
         "on_end",
         "on_start",
         "processors",
@@ -70,6 +72,7 @@ class Shared:
         on_end: Callable[[Span], object] | None,
         processors: Processors | None,
         time_ns: Callable[[], int],
+        is_heard: bool = True,
     ) -> None:
         self.resource = resource
         self.sampling = sampling
@@ -87,6 +90,7 @@ class Shared:
         self.inner_value_length = limits.inner_value_length
         self.on_start = on_start
         self.on_end = on_end
+        self.is_heard = is_heard
         self.processors = processors
         self.time_ns = time_ns
         self.lock = threading.RLock()
@@ -108,6 +112,7 @@ class Shared:
             on_end=self.on_end,
             processors=self.processors,
             time_ns=self.time_ns,
+            is_heard=self.is_heard,
         )
         self.lock = threading.RLock()
         self.on_start = []

@@ -96,7 +96,7 @@ class Tracer(ApiTracer):
             is_recorded = False
 
         span_id = (random_bits(64) or new_span_id()) if shared.ids is None else shared.ids.span_id()
-        if not is_recorded:
+        if not (is_recorded and shared.is_heard):
             return NonRecordingSpan(span_context(trace_id, span_id, flags, state))
 
         values, dropped = cleaned(attributes, shared.attributes, shared.value_length)

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
-from opentelemetry.trace import NonRecordingSpan, NoOpTracer, TraceState
+from opentelemetry.trace import NonRecordingSpan, NoOpTracer, TraceState, set_span_in_context
 from opentelemetry.trace import TracerProvider as ApiTracerProvider
 
 from capibara_otel.pipeline.scope import Resource
@@ -447,3 +447,22 @@ def test_a_forked_child_begins_anew() -> None:
     assert parent["names"] == ["after", "other", "begun before"]
     assert parent["resources"] == [1, 1, 1]
     assert not set(parent["ids"]) & set(child["ids"])
+
+
+def test_spans_that_nobody_takes_only_carry_their_ids() -> None:
+    """Without a taker a span records nothing, is sampled all the same, and a processor that comes later has the next."""
+    provider = TracerProvider(Resource(), is_heard=False)
+    tracer = provider.get_tracer("t")
+    parent = tracer.start_span("parent", attributes={"a": 1})
+    child = tracer.start_span("child", context=set_span_in_context(parent))
+
+    assert not parent.is_recording()
+    assert parent.get_span_context().trace_flags.sampled
+    assert child.get_span_context().trace_id == parent.get_span_context().trace_id
+    assert child.get_span_context().trace_flags.sampled
+
+    kept = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    tracer.start_span("later").end()
+
+    assert [span.name for span in kept.get_finished_spans()] == ["later"]
