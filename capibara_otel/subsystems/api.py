@@ -19,6 +19,8 @@ from capibara_otel.semconv.specs import SpanSpec
 _METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 _OTHER: Final = "_OTHER"
 _SERVER_ERROR: Final = 500
+_LOWEST_STATUS: Final = 100
+_HIGHEST_STATUS: Final = 599
 OBSERVED: Final = otel.create_key("capibara_otel.api.observed")
 """Set in the context of a request that the middleware observes, also after its last byte."""
 
@@ -28,10 +30,9 @@ class Served(Operation):
 
     def routed(self, route: str | None) -> None:
         """Tell the template of the matched route; None when no route matched."""
-        if given(route):
-            checked = self.take(a.HTTP_ROUTE, route)
-            if checked is not None:
-                self.rename(f"{self._attributes.get(a.HTTP_REQUEST_METHOD, 'WS')} {checked}")
+        checked = self.take(a.HTTP_ROUTE, route) if given(route) else None
+        if checked is not None:
+            self.rename(f"{self._attributes.get(a.HTTP_REQUEST_METHOD, 'WS')} {checked}")
 
     def disconnected(self) -> None:
         """Tell that the client went away before the end."""
@@ -69,17 +70,21 @@ class Request(Served):
         """Tell that the response begins now."""
         self._measurements.append((m.API_RESPONSE_FIRST_BYTE_DURATION, self.elapsed_s, None))
 
-    def counted(self, status: Any, read: int | None, sent: int | None, chunks: int | None) -> None:
-        """Tell what the middleware saw of the exchange. It counted by itself, so only the status is judged.
+    def served(self, route: str | None, status: Any, read: int | None, sent: int | None, chunks: int | None) -> None:
+        """Tell all that the middleware saw, which counted by itself: only route and status are judged.
 
         Args:
+            route: template of the matched route; None when no route matched.
             status: as the app sent it; it makes no failure of the request.
             read: bytes of the request's body that the app read.
             sent: bytes of the response's body.
             chunks: in how many messages those were sent.
         """
-        self.take(a.HTTP_RESPONSE_STATUS_CODE, status)
         known: dict[str, AttributeValue] = {}
+        if type(status) is int and _LOWEST_STATUS <= status <= _HIGHEST_STATUS:
+            known[a.HTTP_RESPONSE_STATUS_CODE] = status
+        else:
+            self.take(a.HTTP_RESPONSE_STATUS_CODE, status)
         if read is not None:
             known[a.HTTP_REQUEST_BODY_SIZE] = read
             self._measurements.append((m.API_REQUEST_BODY_SIZE, read, None))
@@ -88,6 +93,12 @@ class Request(Served):
             self._measurements.append((m.API_RESPONSE_BODY_SIZE, sent, None))
         if chunks is not None:
             known[a.API_CHUNKS] = chunks
+        if type(route) is str and route and route.isascii():
+            known[a.HTTP_ROUTE] = route
+            self._name = f"{self._attributes.get(a.HTTP_REQUEST_METHOD, 'HTTP')} {route}"
+            self._span.update_name(self._name)
+        else:
+            self.routed(route)
         self._attributes.update(known)
         if self._late is not None:
             self._late.update(known)

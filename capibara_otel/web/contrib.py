@@ -13,7 +13,10 @@ from typing import Any, Final
 
 _logger: Final = logging.getLogger(__name__)
 
-_MIDDLEWARE: Final = ("opentelemetry.instrumentation.asgi", "OpenTelemetryMiddleware")
+MODULE: Final = "opentelemetry.instrumentation.asgi"
+"""Where this has not been imported, there is nothing of contrib's in any app."""
+
+_MIDDLEWARE: Final = (MODULE, "OpenTelemetryMiddleware")
 _EXCEPTIONS: Final = ("opentelemetry.instrumentation.fastapi", "ExceptionHandlerMiddleware")
 
 

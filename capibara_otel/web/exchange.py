@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -21,7 +20,7 @@ from capibara_otel.web.headers import REQUEST_ID, headers_of, request_id
 from capibara_otel.web.native import forget
 from capibara_otel.web.setup import Setup
 
-_NAME_OF: Final = itemgetter(0)
+_LENGTH: Final = len(REQUEST_ID)
 _S = TypeVar("_S", bound=Served)
 
 
@@ -106,18 +105,16 @@ class Exchange(ABC, Generic[_S]):
         self._record = scope[FASTAPI_RECORD] = record = native.new(scope.get("method", "WS"), self.root_path)
         return {OBSERVED: True, native.context_key: record}
 
-    def routed(self, status: int | None = None) -> str | None:
-        """Tell the operation the template of the matched route; return it, None when none matched yet.
+    def route(self, status: int | None = None) -> str | None:
+        """Return the template of the matched route, None when none matched or nothing was routed yet.
 
         Args:
             status: of the response, once it is known.
         """
         if self.setup.is_fastapi and self._record is not None:
-            route: str | None = self._record.route
-        else:
-            route = self.setup.template(self.scope, self._record, self.path, self.root_path, status)
-        self.operation.routed(route)
-        return route
+            told: str | None = self._record.route
+            return told
+        return self.setup.template(self.scope, self._record, self.path, self.root_path, status)
 
     def identified(self, message: Message) -> Message:
         """Return the response's first message with the request id, unless the app set one itself.
@@ -125,7 +122,10 @@ class Exchange(ABC, Generic[_S]):
         The app's own message and list stay as they are.
         """
         headers = [*message.get("headers", ())]
-        if REQUEST_ID not in b"\n".join(map(_NAME_OF, headers)).lower().split(b"\n"):
+        for name, _ in headers:
+            if len(name) == _LENGTH and name.lower() == REQUEST_ID:
+                break
+        else:
             headers.append((REQUEST_ID, self.request_id.encode("ascii", "replace")))
         return {**message, "headers": headers}
 

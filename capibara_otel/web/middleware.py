@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
+from sys import modules
 from typing import Any, Final
 
 from capibara_otel.operation.context import attach, current_context
@@ -12,6 +13,7 @@ from capibara_otel.pipeline.traces.ids import random_bits
 from capibara_otel.subsystems.api import Api
 from capibara_otel.web import routes
 from capibara_otel.web.asgi import FASTAPI_RECORD, SEEN, STARLETTE_SEEN, ASGIApp, Receive, Scope, Send
+from capibara_otel.web.contrib import MODULE as CONTRIB
 from capibara_otel.web.contrib import Contrib
 from capibara_otel.web.lifespan import Lifespan
 from capibara_otel.web.metrics_page import AppMetricsPage
@@ -83,11 +85,9 @@ class CapibaraMiddleware:
         if kind == "lifespan":
             await self._live(scope, receive, send)
             return
-        try:
-            self._contrib.quiet()
-        except Exception as fault:
-            if not self._setup.keeps(fault):
-                raise
+        if CONTRIB in modules:
+            with self._setup.guard:
+                self._contrib.quiet()
         instead = self._instead(scope) if self._concerns is not None and self._concerns(scope["path"]) else None
         if instead is not None:
             await instead(scope, receive, send)

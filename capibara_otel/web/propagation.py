@@ -22,7 +22,6 @@ _KNOWN: Final = frozenset({TraceContextTextMapPropagator, W3CBaggagePropagator})
 
 
 _PARENT: Final = b"traceparent"
-_PARENT_ONLY: Final = frozenset({_PARENT})
 _FLAGS: Final = {b"%02x" % flags: TraceFlags(flags) for flags in range(256)}
 _USUAL: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 
@@ -60,6 +59,7 @@ class Incoming:
     def __init__(self) -> None:
         self._textmap: TextMapPropagator | None = None
         self._fields: frozenset[bytes] | None = None
+        self._others: frozenset[bytes] = frozenset()
 
     def extract(self, raw: RawHeaders, headers: Mapping[bytes, bytes], context: Context) -> Context:
         """Return the context with what came with a request.
@@ -72,12 +72,12 @@ class Incoming:
         textmap = propagate.get_global_textmap()
         if textmap is not self._textmap:
             self._fields = _all_it_reads(textmap)
+            self._others = (self._fields or frozenset()) - {_PARENT}
             self._textmap = textmap
         if self._fields is not None:
-            brought = self._fields.intersection(headers)
-            if not brought:
+            if self._fields.isdisjoint(headers):
                 return context
-            if brought == _PARENT_ONLY and len(raw) == len(headers):  # none is there twice
+            if _PARENT in self._fields and self._others.isdisjoint(headers) and len(raw) == len(headers):
                 parent = _usual_parent(headers[_PARENT])
                 if parent is not None:
                     return spanned(context, parent)

@@ -20,6 +20,7 @@ from capibara_otel.web.propagation import SETTER
 from capibara_otel.web.rest import Rest
 
 _SERVER_ERROR: Final = 500
+_HIGHEST_STATUS: Final = 599
 _response_propagator: Final[Callable[[], Any]] = get_global_response_propagator
 _INCOMPLETE: Final = "incomplete_response"
 
@@ -121,7 +122,8 @@ class HttpExchange(Exchange[Request]):
             if getattr(getattr(self._receive, "__self__", None), "disconnected", False):
                 self._gone = True
             if self.adopted is not None:  # whoever made that span ends it with this message
-                self._template = self.routed(self._status)
+                self._template = self.route(self._status)
+                self.operation.routed(self._template)
                 self.operation.set(a.HTTP_RESPONSE_STATUS_CODE, self._status)
                 self.describe()
 
@@ -152,7 +154,7 @@ class HttpExchange(Exchange[Request]):
         if self._next_step is None:
             self._conclude(None)
         else:
-            self._template = self.routed(self._status)
+            self._template = self.route(self._status)
         rest = self._rest = Rest(self.setup, self.inside, here, self._template)
         attach(spanned(here, rest) if here is self.inside else rest.within(here))
 
@@ -182,14 +184,14 @@ class HttpExchange(Exchange[Request]):
             return
         operation = self.operation
         if self._template is None:
-            self._template = self.routed(self._status)
+            self._template = self.route(self._status)
         status, sent = self._status, self._sent
         chunks: int | None = self._chunks
         if status is None:
             status, sent, chunks = self._servers_status(error), None, None
         if self.scope["method"] == "HEAD":
             sent, chunks = 0, chunks and 0
-        operation.counted(status, self._read, sent, chunks)
+        operation.served(self._template, status, self._read, sent, chunks)
         if self._gone and (error is None or leaving(error)):
             operation.disconnected()
             error = None
@@ -197,7 +199,7 @@ class HttpExchange(Exchange[Request]):
             self.setup.api.exception(error, route=self._template)
         elif error is None and not self._complete:
             operation.fail(_INCOMPLETE)
-        elif error is None and status is not None and status >= _SERVER_ERROR:
+        elif error is None and status is not None and _SERVER_ERROR <= status <= _HIGHEST_STATUS:
             operation.fail(str(status))
         self._concluded = True
         operation.finish(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping
 from typing import Final
@@ -14,7 +15,9 @@ from opentelemetry.util import types
 from capibara_otel.operation import Operation
 from capibara_otel.operation.context import spanned
 from capibara_otel.web.setup import Setup
+from capibara_otel.web.turns import Turns
 
+_running_loop: Final = asyncio._get_running_loop  # noqa: SLF001 - exported; unlike the other one it does not raise
 _WORTH_TELLING_NS: Final = 1_000_000
 _WORTH_TELLING_BLOCKED_NS: Final = 10_000_000
 """For what never waited: less may be the machine's doing, more is a task that blocks the event loop."""
@@ -42,7 +45,13 @@ class Rest(Span):
         self._operation: Operation | None = None
         self._free: Final = [None]
         """Holds one item until somebody asks for the span or the rest is over, whoever takes it out first."""
-        self._turn: Final = setup.turns.now()
+        turns, loop = setup.turns, _running_loop()
+        if turns.loop is not loop:
+            turns = setup.turns = Turns(loop)
+        if not turns.is_counting:
+            turns.go_on()
+        self._turns: Final = turns
+        self._turn: Final = turns.count
         self._began_ns: Final = setup.emitter.monotonic_ns()
 
     def within(self, here: Context) -> Context:
@@ -67,7 +76,8 @@ class Rest(Span):
             operation.finish(error)
 
     def _is_worth_telling(self, elapsed_ns: int) -> bool:
-        waited = self._turn is None or self._turn.over  # where no turn can be told from another it is taken to have
+        # Where turns cannot be told from one another it is taken to have waited.
+        waited = self._turns.loop is None or self._turns.count != self._turn
         return waited or elapsed_ns >= _WORTH_TELLING_BLOCKED_NS
 
     def _is_taken(self) -> bool:

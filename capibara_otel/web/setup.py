@@ -44,7 +44,8 @@ class Setup:
         self.response_headers: Final = captured(options.capture_response_headers, a.HTTP_RESPONSE_HEADER)
         self.guard: Final = shield(_PLACE, self.emitter.fault)
         self.incoming: Final = Incoming()
-        self.turns: Final = Turns()
+        self.turns = Turns(None)
+        """Of the event loop that served the last request."""
         self._has_routes: Final = hasattr(self.app, "routes")
         self.native: NativeRecords | None = None
         """The means to make FastAPI's request records; None as long as FastAPI is not in use."""
@@ -95,7 +96,8 @@ class Setup:
         except KeyError:
             known = dict(self._origin(spec, scheme, scope, headers.get(b"host")))
         path, client, query = scope["path"], scope.get("client"), scope.get("query_string")
-        known[a.URL_PATH] = path
+        if path:
+            known[a.URL_PATH] = path
         sure = path.isascii()
         if client:
             known[a.CLIENT_ADDRESS] = address = client[0]

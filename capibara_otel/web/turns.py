@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from typing import Final
-
-
-class Turn:
-    """One turn of an event loop.
-
-    Args:
-        loop: whose turn it is.
-    """
-
-    __slots__ = ("loop", "over")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop: Final = loop
-        self.over = False
-        """Whether the event loop is at a later one."""
-        # A callback keeps the context it was made in, and the request that is in there.
-        loop.call_soon(self._end, context=contextvars.Context())
-
-    def _end(self) -> None:
-        self.over = True
+from contextvars import Context
 
 
 class Turns:
-    """Knows the turn that is now. All that ask in the same turn share one callback."""
+    """Counts the turns of one event loop while somebody asks; all that ask in the same turn share one callback.
 
-    def __init__(self) -> None:
-        self._latest: Turn | None = None
+    Args:
+        loop: the event loop; None where it is not one of asyncio's.
+    """
 
-    def now(self) -> Turn | None:
-        """Return this turn of the running event loop; None where that is not one of asyncio's."""
-        loop, turn = asyncio._get_running_loop(), self._latest  # noqa: SLF001 - exported, and it does not raise
-        if loop is None:
-            return None
-        if turn is None or turn.over or turn.loop is not loop:
-            turn = self._latest = Turn(loop)
-        return turn
+    __slots__ = ("_nowhere", "count", "is_counting", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.loop = loop
+        self.count = 0
+        self.is_counting = False
+        """Whether this turn will be counted."""
+        self._nowhere = Context()  # a callback keeps the context it was made in, and all that is in there
+
+    def go_on(self) -> None:
+        """Count this turn when it is over."""
+        if self.loop is not None:
+            self.is_counting = True
+            self.loop.call_soon(self._end, context=self._nowhere)
+
+    def _end(self) -> None:
+        self.is_counting = False
+        self.count += 1

@@ -68,7 +68,7 @@ class WebSocketExchange(Exchange[WebSocket]):
 
     def _answered(self, status: int) -> None:
         self._status = status
-        self.routed(status)
+        self.operation.routed(self.route(status))
         self.operation.set(a.HTTP_RESPONSE_STATUS_CODE, status)
         self.describe()
 

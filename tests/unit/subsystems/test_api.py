@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from capibara_otel.exceptions import UsageError
 from capibara_otel.sdk import Capibara
 from capibara_otel.testing import Capture
 from tests.support.emitted import metrics, only_span, point, typed
@@ -152,6 +154,54 @@ class TestRequest:
             point(1, exception__type="ValueError", http__route="/api/v1/query"),
             point(1, exception__type="ValueError"),
         ]
+
+
+class TestOfTheMiddleware:
+    """What the middleware tells, of which it counted most by itself."""
+
+    def test_all_at_once(self, cap: Capibara, capture: Capture) -> None:
+        """An operation opened with judged attributes and told all at its end says what one that was told bit by bit says."""
+        with cap.api.arrived("POST", {"url.path": "/q"}) as request:
+            capture.clock.advance(0.25)
+            request.began_to_respond()
+            capture.clock.advance(0.25)
+            request.served("/api/v1/query", 200, 12, 3400, 2)
+        name, kind, status, attributes = only_span(capture)
+        measured = metrics(capture)
+        assert measured["capibara6.api.response.first_byte.duration"] == [point((1, 0.25), **_POST)]
+
+        with Capture(cap) as other:
+            with cap.api.request(method="POST", path="/q") as request:
+                other.clock.advance(0.5)
+                request.routed("/api/v1/query")
+                request.responded(200, first_byte_s=0.25)
+                request.sizes(request=12, response=3400, chunks=2)
+
+            assert only_span(other) == (name, kind, status, attributes)
+            assert metrics(other) == measured
+
+    @pytest.mark.parametrize("route", [None, "", "/größe/{x}"])
+    def test_routes(self, cap: Capibara, capture: Capture, route: str | None) -> None:
+        """No route is none on the span; one of any language is."""
+        with cap.api.arrived("GET", {}) as request:
+            request.served(route, 200, None, None, None)
+
+        assert only_span(capture)[0] == (f"GET {route}" if route else "GET")
+        assert capture.attributes(only_span(capture)[0]).get("http.route") == (route or None)
+
+    @pytest.mark.parametrize("status", [99, 600, "200", True])
+    def test_what_is_no_status(self, cap: Capibara, status: Any) -> None:
+        """A status that is none is said, as everywhere; in a test run it raises."""
+        with pytest.raises(UsageError, match="status_code"), cap.api.arrived("GET", {}) as request:
+            request.served("/x", status, None, None, None)
+
+    def test_a_connection(self, cap: Capibara, capture: Capture) -> None:
+        """A connection opened with judged attributes has them."""
+        with cap.api.connected({"url.path": "/ws"}):
+            pass
+
+        assert capture.attributes("WS")["url.path"] == "/ws"
+        assert capture.attributes("WS")["network.protocol.name"] == "websocket"
 
 
 class TestRecordRequest:

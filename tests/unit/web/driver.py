@@ -20,7 +20,7 @@ def scope(path: str = "/", method: str = "GET", **more: Any) -> dict[str, Any]:
         "method": method,
         "scheme": "http",
         "path": path,
-        "raw_path": path.encode(),
+        "raw_path": path.encode(errors="surrogateescape"),
         "query_string": b"",
         "root_path": "",
         "headers": [(b"host", b"api.test")],

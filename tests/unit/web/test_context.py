@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -175,6 +176,16 @@ class TestRequestId:
         assert len(ids) == 20
         assert all(len(each) == 32 and int(each, 16) for each in ids)
 
+    def test_an_apps_seed_repeats_none(self, wrapped: Observe) -> None:
+        """An app that seeds Python's random numbers, as models' code does, gets no id a second time."""
+        app = wrapped(plain())
+        ids = set()
+        for _ in range(3):
+            random.seed(42)
+            ids.add(dict(run(app)[0]["headers"])[b"x-request-id"])
+
+        assert len(ids) == 3
+
     def test_the_apps_own_is_left_alone(self, wrapped: Observe) -> None:
         """An app that sets the header itself decides; it is not there twice."""
         sent = run(wrapped(plain(headers=[(b"X-Request-ID", b"mine")])))
@@ -237,6 +248,50 @@ class TestAttributes:
 
         attributes = capture.attributes("GET")
         assert (attributes.get("server.address"), attributes.get("server.port")) == (address, port)
+
+    def test_many_hosts(self, capture: Capture, wrapped: Observe) -> None:
+        """However many hosts clients claim, by whatever scheme, each request has its own."""
+        app = wrapped(plain())
+        for number in range(300):
+            for scheme in ("http", "https"):
+                run(app, scope(headers=[(b"host", b"%d.test" % number)], scheme=scheme))
+
+        seen = [(span.attributes or {}) for span in capture.spans]
+        assert [(each["server.address"], each["server.port"]) for each in seen] == [
+            (f"{number}.test", port) for number in range(300) for port in (80, 443)
+        ]
+
+    @pytest.mark.parametrize(("path", "shown"), [("/größe", "/größe"), ("/\udcff", "/\\udcff"), ("", None)])
+    def test_the_path(self, capture: Capture, wrapped: Observe, path: str, shown: str | None) -> None:
+        """A path is on the span in a form that every outlet can encode; an empty one says nothing."""
+        run(wrapped(plain()), scope(path))
+
+        assert capture.attributes("GET").get("url.path") == shown
+
+    @pytest.mark.parametrize("client", [(None, 0), (4711, 0)])
+    def test_a_client_without_address(
+        self, capture: Capture, wrapped: Observe, monkeypatch: pytest.MonkeyPatch, client: tuple[Any, int]
+    ) -> None:
+        """What a server gives for an address and is none is left out; the rest stays."""
+        monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        run(wrapped(plain()), scope("/x", client=client))
+
+        assert "client.address" not in capture.attributes("GET")
+        assert capture.attributes("GET")["url.path"] == "/x"
+
+    def test_without_the_optional_keys(self, capture: Capture, wrapped: Observe) -> None:
+        """A scope that has only what ASGI demands is enough."""
+        made = scope("/x")
+        for key in ("scheme", "client", "server", "root_path"):
+            del made[key]
+        run(wrapped(plain()), made)
+
+        attributes = capture.attributes("GET")
+        assert (attributes["url.scheme"], attributes["server.address"], attributes["server.port"]) == (
+            "http",
+            "api.test",
+            80,
+        )
 
     @pytest.mark.parametrize(
         ("query", "shown"),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import opentelemetry.instrumentation.asgi  # noqa: F401 - contrib is looked for where something has imported it
 import pytest
 from opentelemetry import context
 from starlette.applications import Starlette
@@ -132,7 +133,7 @@ def test_after_a_failures_status(capture: Capture, wrapped: Observe, monkeypatch
 
     async def app(made: Any, receive: Any, send: Any) -> None:
         await plain(503)(made, receive, send)
-        monkeypatch.setattr("capibara_otel.web.request.HttpExchange.routed", fail)
+        monkeypatch.setattr("capibara_otel.web.request.HttpExchange.route", fail)
         await asyncio.sleep(0.01)
 
     async def go() -> None:

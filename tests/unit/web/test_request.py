@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -247,6 +251,25 @@ class TestFailures:
         assert span.status.status_code is StatusCode.ERROR
         assert span.events == ()
         assert capture.points("capibara6.api.exceptions") == []
+
+    @pytest.mark.parametrize(
+        ("status", "shown", "kind"), [(HTTPStatus.BAD_GATEWAY, 502, "502"), (599, 599, "599"), (700, None, None)]
+    )
+    def test_whatever_an_app_gives_for_a_status(
+        self,
+        capture: Capture,
+        wrapped: Observe,
+        monkeypatch: pytest.MonkeyPatch,
+        status: int,
+        shown: int | None,
+        kind: str | None,
+    ) -> None:
+        """A member of an enum counts for its number; a number that is no status is left out and no failure."""
+        monkeypatch.setenv("CAPIBARA_RAISE", "0")
+        run(wrapped(plain(status)))
+
+        attributes = capture.attributes("GET")
+        assert (attributes.get("http.response.status_code"), attributes.get("error.type")) == (shown, kind)
 
     def test_a_clients_mistake_is_no_failure(self, capture: Capture, wrapped: Observe) -> None:
         """Statuses of 400 and above are the client's, and no error here."""
@@ -587,6 +610,64 @@ class TestTheRest:
 
         assert [span.name for span in capture.spans] == ["GET"] * 3
         assert capture.points("capibara6.api.background.duration") == []
+
+    def test_a_millisecond_with_waiting_is_work(self, capture: Capture, wrapped: Observe) -> None:
+        """What takes a millisecond or more counts as work if it gave up control in between, in any event loop."""
+
+        async def app(made: Any, receive: Any, send: Any) -> None:
+            await plain()(made, receive, send)
+            capture.clock.advance(0.002)
+            await asyncio.sleep(0)
+
+        wrapper = wrapped(app)
+        for _ in range(2):
+            run(wrapper)
+
+        assert [span.name for span in capture.spans] == ["GET", "background"] * 2
+
+    def test_each_request_waits_for_itself(self, capture: Capture, wrapped: Observe) -> None:
+        """Of requests that end in the same turn of the event loop only those that wait have background work."""
+
+        async def app(made: Any, receive: Any, send: Any) -> None:
+            await plain()(made, receive, send)
+            capture.clock.advance(0.002)
+            if made["path"] == "/waits":
+                await asyncio.sleep(0)
+
+        async def go() -> None:
+            wrapper = wrapped(app)
+            paths = ("/returns", "/waits", "/returns", "/waits")
+            await asyncio.gather(*(call(wrapper, scope(path)) for path in paths))
+
+        asyncio.run(go())
+
+        requests = {
+            span.context.span_id: (span.attributes or {})["url.path"] for span in capture.spans if not span.parent
+        }
+        behind = [requests[span.parent.span_id] for span in capture.spans if span.parent]
+        assert behind == ["/waits", "/waits"]
+
+    def test_threads_that_ask_at_once(self, capture: Capture, wrapped: Observe) -> None:
+        """Threads of the rest that open spans at the same moment are below one background span."""
+        together = threading.Barrier(8)
+
+        def search() -> None:
+            together.wait()
+            with cap.rag.search(index="docs"):
+                pass
+
+        async def app(made: Any, receive: Any, send: Any) -> None:
+            await plain()(made, receive, send)
+            with ThreadPoolExecutor(8) as pool:
+                here = contextvars.copy_context
+                await asyncio.gather(*(asyncio.wrap_future(pool.submit(here().run, search)) for _ in range(8)))
+
+        run(wrapped(app))
+
+        rest = capture.span("background")
+        searches = [span for span in capture.spans if span.name == "rag search docs"]
+        assert [span.parent for span in searches] == [rest.context] * 8
+        assert len(capture.spans) == 10
 
     def test_its_span_takes_what_a_span_takes(self, capture: Capture, wrapped: Observe) -> None:
         """Whoever writes to the current span in the rest writes to the background span; nobody can end it early."""

@@ -268,8 +268,7 @@ def test_the_last_of_a_group_whose_parent_has_ended_removes_the_folder(temporary
     """When the parent has gone before them, the last worker to close leaves nothing."""
     program = """
 import os
-from tests.integration.pipeline.page.conftest import Spawn
-from tests.integration.pipeline.page.worker import value
+from tests.integration.pipeline.page.worker import Worker, value
 workers = [Worker(closes=True) for _ in range(2)]
 for each in workers:
     each.tell("add", 1)
