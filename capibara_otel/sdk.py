@@ -317,7 +317,7 @@ class Capibara:
 
     def _collect(self) -> None:
         if self._collector is not None:  # inherited by a forked process, without its thread
-            self._collector.stop()
+            self._collector.forget()
             self._collector = None
         if self.providers is not None and self.settings is not None and self.settings.system_interval:
             from capibara_otel.host import Collector  # noqa: PLC0415 - psutil is needed only here
@@ -356,10 +356,16 @@ class _Lifecycle:
     async def shutdown(self) -> None:
         """Send everything, off the loop, before the server ends the process."""
         import asyncio  # noqa: PLC0415 - as above
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - cheap import
 
         if self._lag is not None:
             self._lag.cancel()
-        await asyncio.to_thread(self._instance.flush_at_end)
+        # Not the loop's own threads: work of the app that hangs may hold all of them.
+        pool = ThreadPoolExecutor(1, thread_name_prefix="capibara-otel-end")
+        try:
+            await asyncio.get_running_loop().run_in_executor(pool, self._instance.flush_at_end)
+        finally:
+            pool.shutdown(wait=False)
 
 
 def _after_fork(method: Callable[[], None]) -> None:

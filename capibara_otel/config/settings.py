@@ -156,7 +156,8 @@ class Settings(BaseSettings):
     pipeline: Annotated[Literal["capibara", "sdk"], BeforeValidator(_lower)] = _setting(
         "capibara",
         "Which implementation of OpenTelemetry's API carries the telemetry: `capibara`, this package's own, or `sdk`, "
-        "the official OpenTelemetry SDK. What goes out is the same.",
+        "the official OpenTelemetry SDK. What goes out is the same; tail sampling, the spool and the merged page are "
+        "the own pipeline's.",
         "capibara or sdk",
     )
     series_limit: int = _setting(
@@ -181,11 +182,15 @@ class Settings(BaseSettings):
         item="a number of seconds, 0 or more",
     )
     trace_dear: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = _setting(
-        Decimal("0.10"), "US dollars from which on a trace is dear, for `trace_share`.", "an amount, such as 0.10"
+        Decimal("0.10"),
+        "US dollars from which on a trace is dear, for `trace_share`: the sum of the span attributes "
+        "`gen_ai.usage.cost.amount`, `gen_ai.usage.cost` and `operation.cost`.",
+        "an amount, such as 0.10",
     )
     trace_buffer: int = _setting(
         20_000,
-        "Spans that may wait in memory for the end of their trace, for `trace_share`.",
+        "Spans that may wait in memory for the end of their trace, for `trace_share`; at most 5,000 traces wait, "
+        "and none longer than five minutes.",
         "a whole number above 0",
         ge=1,
     )

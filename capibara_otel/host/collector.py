@@ -47,6 +47,10 @@ class Collector:
         self._gc.stop()
         self._stop.set()
 
+    def forget(self) -> None:
+        """Be gone in a forked child, where the parent's thread may have left a lock held: nothing is told to it."""
+        self._gc.stop()
+
     def collect(self) -> None:
         """Read everything once, here."""
         for reading in self._readings.all():

@@ -173,6 +173,8 @@ class Health:
         """Count from zero in a forked child."""
         for tally in (self._exported, self._spooled, self._dropped, self._decided, self._overflown):
             tally.after_fork()
+        if self._instruments is not None:
+            self._instruments.after_fork()
 
     def _read_exported(self, _: CallbackOptions) -> Iterable[Observation]:
         for signal in sorted(self._signals):

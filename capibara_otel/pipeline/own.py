@@ -76,7 +76,7 @@ class _Builder:
         to_traces, to_metrics, to_logs = (self._to(signal) for signal in SIGNALS)
         readers = [(self._push_reader(), outlet) for outlet in to_metrics]
         is_merged = plan.settings.merge_workers and apps.meter is None and not plan.is_disabled
-        workers = Workers(plan.settings.workers_dir) if is_merged else None
+        workers = Workers(plan.settings.workers_dir, series_limit=plan.settings.series_limit) if is_merged else None
         page, meter_provider = self._metrics([reader for reader, _ in readers], workers)
         spans = self._queues("traces", "OTEL_BSP", to_traces)
         tail = self._tail(spans) if spans and plan.settings.trace_share < 1 else None
@@ -87,12 +87,20 @@ class _Builder:
         add_to(logger_provider, "add_log_record_processor", plan.log_processors)
         if workers is not None:
             workers.start()
+        # A provider that is made here brings along what the app adds to it later.
+        guests = [
+            *([tracer_provider] if apps.tracer is None else plan.span_processors),
+            *([logger_provider] if apps.logger is None else plan.log_processors),
+            *([meter_provider] if apps.meter is None else []),
+            *self._readers_taken,
+        ]
         return Built(
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
             logger_provider=logger_provider,
             page=page,
-            metric_readers=self._readers_taken,
+            flushes=[each.force_flush for each in guests if hasattr(each, "force_flush")],
+            closes=[each.shutdown for each in guests if each is not meter_provider],
             queues=[*spans, *records],
             pushes=[self._push(reader, outlet) for reader, outlet in readers],
             before_flush=None if tail is None else tail.flush,

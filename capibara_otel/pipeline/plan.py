@@ -85,10 +85,12 @@ class Built:
     meter_provider: MeterProvider
     logger_provider: LoggerProvider
     page: MetricsPage
-    metric_readers: Sequence[Any] = ()
-    """Those of the plan's that the meter provider has taken."""
     queues: list[BatchQueue[Any]] = field(default_factory=list)
     pushes: list[MetricPush[Any]] = field(default_factory=list)
+    flushes: Sequence[Callable[[], Any]] = ()
+    """How what others brought is flushed: what was handed in, and what is added to the providers later."""
+    closes: Sequence[Callable[[], Any]] = ()
+    """How it is closed."""
     before_flush: Callable[[], object] | None = None
     """Called before each flush and the shutdown, so that what waits elsewhere comes along."""
     at_shutdown: Callable[[], object] | None = None

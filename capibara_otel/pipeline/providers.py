@@ -136,9 +136,8 @@ def _resource(settings: Settings) -> Resource:
 
 
 def _guests(plan: Plan, built: Built) -> Guests | None:
-    guests = [*plan.span_processors, *plan.log_processors, *built.metric_readers]
-    flushes = [each.force_flush for each in guests if hasattr(each, "force_flush")] + plan.apps.flushes()
-    return Guests(flushes, [each.shutdown for each in guests]) if guests or flushes else None
+    flushes = [*built.flushes, *plan.apps.flushes()]
+    return Guests(flushes, built.closes) if flushes or built.closes else None
 
 
 def _endpoint(

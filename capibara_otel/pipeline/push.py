@@ -66,8 +66,10 @@ class MetricPush(WorkerPart, Generic[C]):
             self._given_up = True
             left, points = self._under_way, self._in_flight
             self._under_way = None
-        if left is not None:
+        if left is not None and self._outlet.keeps:
             self._health.count_sent(self.signal, points, self._outlet.keep(left), lost="shutdown")
+        elif left is not None:
+            self._health.count_dropped(self.signal, "shutdown", points)
         self._outlet.close()
         return ended and left is None
 

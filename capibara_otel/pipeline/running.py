@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from opentelemetry._logs import LoggerProvider
@@ -80,7 +81,7 @@ class Providers:
 
     def __post_init__(self) -> None:
         self._parts: list[Part] = [*self.queues, *self.pushes, *([self.guests] if self.guests else [])]
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may shut down while its own thread does
         self._deadline: Deadline | None = None
         self._last: tuple[float, Deadline] | None = None
         self._limit_s = self.timeout_s
@@ -136,7 +137,8 @@ class Providers:
             with shield("pipeline.at_shutdown"):
                 self.at_shutdown()
         for part in self._parts:
-            part.close()
+            with shield("pipeline.close"):
+                part.close()
         return True
 
     def _nothing_to_wait_for(self) -> bool:
@@ -178,7 +180,8 @@ class Providers:
         if not is_mine:
             return self._finished.wait(deadline.remaining() + 1) and self._delivered
         if self.endpoint is not None:
-            self.endpoint.close()
+            with shield("pipeline.endpoint"):
+                self.endpoint.close()
         in_time = finish_all(self._parts, deadline)
         forget(self)
         if self.at_end is not None:
@@ -194,19 +197,21 @@ class Providers:
 
     def after_fork(self) -> None:
         """Start from zero in a forked child."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._finished = threading.Event()
         if self._deadline is not None:
             self._finished.set()
         self._last = None
         self.health.after_fork()
         self.resource = resource_of_child(self.resource)
+        renewals: list[Callable[[], object]] = [part.after_fork for part in self._parts]
         if self.tell_fork is not None:
-            self.tell_fork(self.resource)
-        for part in self._parts:
-            part.after_fork()
+            renewals.insert(0, partial(self.tell_fork, self.resource))
         if self.endpoint is not None:
-            self.endpoint.after_fork()
+            renewals.append(self.endpoint.after_fork)
+        for renew in renewals:  # each by itself: one that fails must not leave the others with the parent's locks
+            with shield("pipeline.after_fork"):
+                renew()
 
     def _say(self, items: dict[Signal, int], what: str) -> None:
         """Say once what became of the items that no receiver has taken."""

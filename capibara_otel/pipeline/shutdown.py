@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import contextlib
 import multiprocessing.util
 import os
 import signal
@@ -16,6 +15,8 @@ import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, Final, Protocol
+
+from capibara_otel._safety import shield
 
 
 class Part(Protocol):
@@ -63,8 +64,14 @@ def flush_all(parts: Iterable[Part], deadline: Deadline) -> bool:
 
 def finish_all(parts: Iterable[Part], deadline: Deadline) -> bool:
     """Wait for parts that are all closed; answer whether nothing was left."""
-    answers = [part.finish(deadline.remaining()) for part in parts]
+    answers = [_finished(part, deadline) for part in parts]
     return all(answers)
+
+
+def _finished(part: Part, deadline: Deadline) -> bool:
+    with shield("pipeline.finish"):
+        return part.finish(deadline.remaining())
+    return False
 
 
 class Closable(Protocol):
@@ -79,6 +86,8 @@ class Closable(Protocol):
 
 # Held until they are shut down, also when nobody else holds them.
 _open: Final[dict[Closable, None]] = {}
+_AT_EXIT: Final = "interpreter shutdown"
+"""What Python's message says when no thread can be started any more because the process exits."""
 _terminating: Final = threading.Event()
 
 
@@ -122,8 +131,11 @@ def _on_sigterm(_signal: int, _frame: FrameType | None) -> None:
     # a lock too, the function below none. A second signal ends the process at once.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _terminating.set()
-    with contextlib.suppress(RuntimeError):  # the interpreter exits already, and `_at_exit` goes on from here
+    try:
         _thread.start_new_thread(_terminate, ())
+    except RuntimeError as fault:
+        if _AT_EXIT not in str(fault):  # the machine has no more threads; else `_at_exit` goes on from here
+            _die()
 
 
 def _terminate() -> None:

@@ -94,8 +94,9 @@ class Exchange(ABC, Generic[_S]):
         """Mark the scope, so that nobody else observes this; return the marks for the app's context."""
         scope = self.scope
         scope[SEEN] = scope[STARLETTE_SEEN] = True
-        record = self._record = scope.get(FASTAPI_RECORD)
+        record = scope.get(FASTAPI_RECORD)
         if record is not None:  # a FastAPI app outside of us observes
+            self._record = record
             return {OBSERVED: True}
         native = self.setup.native or self.setup.find_native()
         if native is None:
@@ -111,10 +112,11 @@ class Exchange(ABC, Generic[_S]):
         Args:
             status: of the response, once it is known.
         """
-        if self.setup.is_fastapi and self._record is not None:
-            told: str | None = self._record.route
+        record = self._record
+        if record is not None and self.setup.is_fastapi:
+            told: str | None = record.route
             return told
-        return self.setup.template(self.scope, self._record, self.path, self.root_path, status)
+        return self.setup.template(self.scope, record, self.path, self.root_path, status)
 
     def identified(self, message: Message) -> Message:
         """Return the response's first message with the request id, unless the app set one itself.

@@ -10,7 +10,7 @@ from capibara_otel._safety import shield
 from capibara_otel.pipeline.token import admits
 from capibara_otel.web.asgi import Receive, Scope, Send
 from capibara_otel.web.headers import headers_of, text
-from capibara_otel.web.options import MetricsPage
+from capibara_otel.web.options import MetricsPage, Page
 
 _METHODS: Final = frozenset({"GET", "HEAD"})
 _PLAIN: Final = b"text/plain; charset=utf-8"
@@ -39,15 +39,17 @@ class AppMetricsPage:
         if not admits(self._token, text(headers, b"authorization")):
             await _answer(scope, send, HTTPStatus.UNAUTHORIZED, extra=[(b"www-authenticate", b"Bearer")])
             return
+        page: Page | None = None
         with self._guard:
             accept, accept_encoding = text(headers, b"accept"), text(headers, b"accept-encoding")
             # Writing the page takes long enough to be felt by other requests on this event loop.
             page = await asyncio.to_thread(self._page.render, accept, accept_encoding)
-            extra = [(b"content-encoding", page.content_encoding.encode())] if page.content_encoding else []
-            extra.append((b"vary", b"accept, accept-encoding"))
-            await _answer(scope, send, HTTPStatus.OK, page.body, page.content_type.encode(), extra)
+        if page is None:
+            await _answer(scope, send, HTTPStatus.INTERNAL_SERVER_ERROR)
             return
-        await _answer(scope, send, HTTPStatus.INTERNAL_SERVER_ERROR)
+        extra = [(b"content-encoding", page.content_encoding.encode())] if page.content_encoding else []
+        extra.append((b"vary", b"accept, accept-encoding"))
+        await _answer(scope, send, HTTPStatus.OK, page.body, page.content_type.encode(), extra)
 
 
 async def _answer(

@@ -179,9 +179,7 @@ class HttpExchange(Exchange[Request]):
             self._rest.finish(error if after else None)
 
     def _conclude(self, error: BaseException | None) -> None:
-        """End the request, unless that was done."""
-        if self._concluded:
-            return
+        """End the request."""
         operation = self.operation
         if self._template is None:
             self._template = self.route(self._status)

@@ -65,9 +65,13 @@ class Rest(Span):
             error: what ended it.
         """
         elapsed_ns = self._setup.emitter.monotonic_ns() - self._began_ns
-        worth = error is not None or (elapsed_ns >= _WORTH_TELLING_NS and self._is_worth_telling(elapsed_ns))
-        if not worth and self._is_taken():
-            return
+        if error is None and (elapsed_ns < _WORTH_TELLING_NS or not self._is_worth_telling(elapsed_ns)):
+            try:
+                self._free.pop()
+            except IndexError:
+                pass  # somebody asked
+            else:
+                return
         with self._opening:
             operation = self._opened()
         if operation is not None:
@@ -80,14 +84,6 @@ class Rest(Span):
         waited = self._turns.loop is None or self._turns.count != self._turn
         return waited or elapsed_ns >= _WORTH_TELLING_BLOCKED_NS
 
-    def _is_taken(self) -> bool:
-        """Take the item out; tell whether it was there."""
-        try:
-            self._free.pop()
-        except IndexError:
-            return False
-        return True
-
     @property
     def _opening(self) -> threading.RLock:
         """What those who ask wait for while the first of them opens the operation."""
@@ -96,13 +92,15 @@ class Rest(Span):
 
     def _opened(self) -> Operation | None:
         """Return the operation; None where the rest was over before anybody asked."""
-        if self._is_taken():
-            here, inside, setup = self._here, self._inside, self._setup
-            around = here if self._is_requests(here) else inside
-            ago_ns = setup.emitter.monotonic_ns() - self._began_ns
-            operation = setup.api.background(route=self._route)
-            self._operation = operation.start(parent=around, current=False, ago_ns=ago_ns)
-        return self._operation
+        try:
+            self._free.pop()
+        except IndexError:
+            return self._operation
+        setup = self._setup
+        around = self._here if self._is_requests(self._here) else self._inside
+        ago_ns = setup.emitter.monotonic_ns() - self._began_ns
+        self._operation = operation = setup.api.background(route=self._route)
+        return operation.start(parent=around, current=False, ago_ns=ago_ns)
 
     def _is_requests(self, here: Context) -> bool:
         return trace.get_current_span(here) is trace.get_current_span(self._inside)

@@ -135,7 +135,7 @@ class Collector:
             logger.warning(
                 "metric %s has reached its limit of %d series; measurements with other attributes go into one series, "
                 "otel.metric.overflow=true. The attribute with the most values is %s: leave it out, keep only others "
-                "with a view's attribute_keys, or raise cardinality_limit",
+                "with a view's attribute_keys, or raise the limit (setting series_limit, or cardinality_limit of a view)",
                 overflow.metric,
                 overflow.limit,
                 overflow.attribute,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider, TraceBasedExemplarFilter
@@ -24,6 +25,13 @@ from capibara_otel.pipeline.plan import Built, Plan, plugged_ids, plugged_sample
 from capibara_otel.pipeline.push import MetricPush, interval_s
 from capibara_otel.pipeline.scope import Resource
 
+logger: Final = logging.getLogger(__name__)
+
+_OWN_ONLY: Final = frozenset(
+    {"trace_share", "trace_slow", "trace_slow_routes", "trace_dear", "trace_buffer", "spool_dir", "spool_limit"}
+    | {"merge_workers", "workers_dir"}
+)
+
 
 def build(plan: Plan) -> Built:
     """Build the providers that the app has not set, and add to those it has.
@@ -32,6 +40,7 @@ def build(plan: Plan) -> Built:
         MissingExtraError: gRPC is asked for and not installed.
     """
     environ, apps, health = plan.environ, plan.apps, plan.health
+    _say_ignored(plan)
     targets: dict[Signal, list[Outlet[Any]]] = {
         signal: [] if plan.is_disabled or apps.has(signal) else list(outlets(signal, environ)) for signal in SIGNALS
     }
@@ -88,12 +97,14 @@ def build(plan: Plan) -> Built:
                 set_resource(provider, official)
         page.after_fork(childs if apps.meter is None else None)
 
+    guests = [*plan.span_processors, *plan.log_processors, *(plan.metric_readers if takes_readers else ())]
     return Built(
         tracer_provider=tracer_provider,
         meter_provider=meter_provider,
         logger_provider=logger_provider,
         page=page,
-        metric_readers=plan.metric_readers if takes_readers else (),
+        flushes=[each.force_flush for each in guests if hasattr(each, "force_flush")],
+        closes=[each.shutdown for each in guests],
         queues=[*spans, *records],
         pushes=[
             MetricPush(reader.read, count_points, outlet, health, interval_s=interval_s(environ), clock=plan.clock)
@@ -106,3 +117,10 @@ def build(plan: Plan) -> Built:
 def _exemplar_filter(environ: Mapping[str, str]) -> TraceBasedExemplarFilter | None:
     # The SDK reads the variable, but fails on one that is set and empty.
     return None if environ.get("OTEL_METRICS_EXEMPLAR_FILTER") else TraceBasedExemplarFilter()
+
+
+def _say_ignored(plan: Plan) -> None:
+    """Say once which settings were given that only the own pipeline knows."""
+    given = plan.settings.model_fields_set & _OWN_ONLY
+    if given:
+        logger.warning("pipeline=sdk knows nothing of %s; the own pipeline does", ", ".join(sorted(given)))

@@ -8,8 +8,9 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from capibara_otel.pipeline.health import REASONS, Health, Reason
+from capibara_otel.pipeline.health import DECISIONS, REASONS, SIGNALS, Health, Reason
 from capibara_otel.pipeline.outlet import Sent
+from capibara_otel.semconv import attributes as a
 from capibara_otel.semconv.instruments import Instruments
 
 
@@ -172,3 +173,16 @@ def test_a_forked_child_counts_from_zero(health: Health, reader: InMemoryMetricR
     assert health.spooled("traces") == 0
     assert set(points(reader)["dropped"].values()) == {0}
     assert points(reader)["exported"] == {("traces",): 0}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        (a.TELEMETRY_SIGNAL, SIGNALS),
+        (a.TELEMETRY_REASON, REASONS),
+        (a.TELEMETRY_DECISION, DECISIONS),
+    ],
+)
+def test_what_is_counted_is_what_the_registry_knows(attribute: str, words: tuple[str, ...]) -> None:
+    """Signals, reasons and decisions are the members that the registry declares."""
+    assert set(a.ATTRIBUTES[attribute].members) == set(words)

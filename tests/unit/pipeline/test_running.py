@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -12,7 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import Span, SpanProcessor
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
@@ -186,3 +187,24 @@ def test_a_child_of_a_pipeline_that_is_shut_down_has_none(begin: Start) -> None:
     providers.after_fork()
     assert providers.shutdown()
     assert not providers.exports_logs
+
+
+def test_what_the_app_adds_later_is_flushed_at_the_end(begin: Start) -> None:
+    """A batching processor that is added to the running provider hands over its last batch before the process ends."""
+    providers = begin(Settings(service_name="t", pipeline="capibara"))
+    kept = InMemorySpanExporter()
+    provider: Any = providers.tracer_provider
+    provider.add_span_processor(BatchSpanProcessor(kept, schedule_delay_millis=3_600_000))
+    provider.get_tracer("t").start_span("last").end()
+
+    assert providers.shutdown(10)
+    assert [span.name for span in kept.get_finished_spans()] == ["last"]
+
+
+def test_settings_that_the_sdk_does_not_know_are_said(begin: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """Who asks the official SDK for what only the own pipeline has learns that nothing comes of it."""
+    begin(Settings(service_name="t", pipeline="sdk", trace_share=0.5, spool_dir="/nowhere"))
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "pipeline=sdk knows nothing of spool_dir, trace_share; the own pipeline does"
+    ]

@@ -159,6 +159,34 @@ def test_starlette_beside_fastapi(capture: Capture, observed: Observe) -> None:
     assert [span.name for span in capture.spans] == ["GET /in/{x}/leaf/{y}", "GET /in/{x}/{path}"]
 
 
+@pytest.mark.usefixtures("telling")
+def test_behind_a_function(capture: Capture, wrapped: Observe) -> None:
+    """An app that a function wraps is found by what it leaves in the scope, and its routes with it."""
+    inner = build(OFF)
+
+    async def outer(made: Any, receive: Any, send: Any) -> None:
+        await inner(made, receive, send)
+
+    fetch(wrapped(outer), "/v1/users/7/items/3")
+
+    assert capture.spans[0].name == "GET /v1/users/{user_id}/items/{item_id}"
+
+
+def test_fastapi_that_comes_later(capture: Capture, wrapped: Observe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that imports FastAPI with its first request has its routes told all the same."""
+    inner = build(OFF)
+
+    async def outer(made: Any, receive: Any, send: Any) -> None:
+        await inner(made, receive, send)
+
+    with monkeypatch.context() as before:
+        before.delitem(sys.modules, "fastapi.applications")
+        app = wrapped(outer)
+    fetch(app, "/plain")
+
+    assert capture.spans[0].name == "GET /plain"
+
+
 def test_an_app_without_routes(capture: Capture, wrapped: Observe) -> None:
     """A plain ASGI app has no templates; its requests have only the method for a name."""
     run(wrapped(plain()), scope("/secret/4711"))
