@@ -315,6 +315,7 @@ class TestFields:
             ("agent", "b"),
         ]
 
+    @pytest.mark.filterwarnings("ignore:Log record attributes were dropped")  # the official SDK's, about its limit
     def test_names_without_an_end_are_not_kept(self, cap: Capibara, capture: Capture) -> None:
         """What is remembered about names is bounded; a line with more, or longer, names is written all the same."""
         BEGINNINGS.clear()
