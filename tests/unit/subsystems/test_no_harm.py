@@ -72,7 +72,7 @@ _JUNK: dict[str, Callable[[], Any]] = {
     "hostile exception": _HostileError,
 }  # fmt: skip
 
-_OF_THE_MIDDLEWARE = {"arrived", "began_to_respond", "connected", "counted", "served"}
+_OF_THE_MIDDLEWARE = {"arrived", "began_to_respond", "connected", "served"}
 """Called by the middleware alone, with what it has judged itself."""
 
 _EVERY_ARGUMENT = [
