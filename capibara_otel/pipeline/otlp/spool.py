@@ -279,7 +279,7 @@ class Spool:
             self._say(fault)
 
     def _say(self, fault: OSError) -> None:
-        if self._said.first(fault.errno):
+        if self._said.first("full" if fault.errno in _NO_ROOM else "unusable"):
             logger.warning(
                 "telemetry cannot wait in %s (%s); what the receiver does not take is dropped and counted. Set "
                 "CAPIBARA_SPOOL_DIR to a folder that can be written to",
