@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from opentelemetry import context, trace
 
 from capibara_otel.sdk import DEFAULT
 
 pytest_plugins = ["capibara_otel.testing"]
+
+# How fast something is, is not for tests to say: machines differ, and coverage slows them down.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 TOOLS = Path(__file__).resolve().parents[1] / ".tools"
 NEEDED = {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.suites
+pytestmark = [pytest.mark.suites, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent
 SUITES = HERE.parents[2] / ".tools" / "suites"
@@ -32,7 +32,9 @@ def _run(suite: str, *, capibara: bool) -> tuple[set[str], int, str]:
     path = os.pathsep.join([str(tools / "src"), str(HERE)])
     plugin = ["-p", "on_capibara"] if capibara else []
     clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CAPIBARA_", "PYTEST_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OTEL_", "CAPIBARA_", "PYTEST_", "COVERAGE_"))
     }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "tests", "-q", "-rf", *_QUIET, *plugin],
@@ -41,7 +43,7 @@ def _run(suite: str, *, capibara: bool) -> tuple[set[str], int, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )
     failed = set(re.findall(r"^(?:FAILED|ERROR|SUBFAILED\S*) \S+?\.py::(\S+)", done.stdout, re.MULTILINE))
     passed = re.search(r"(\d+) passed", done.stdout)
