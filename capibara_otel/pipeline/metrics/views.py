@@ -59,7 +59,7 @@ class ExplicitBuckets:
             bounds = tuple(self.bounds)
             if not are_bounds(bounds):
                 raise ValueError(f"bounds of buckets must be finite and rise, not {bounds}")
-            object.__setattr__(self, "bounds", bounds)
+            object.__setattr__(self, "bounds", tuple(map(float, bounds)))
 
 
 @dataclass(frozen=True, slots=True)

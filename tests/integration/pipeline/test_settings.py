@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import socket
@@ -380,8 +379,7 @@ def test_views_change_what_instruments_become(program: Run, pipeline: str) -> No
 
     assert ended["flushed"], ended.stderr
     assert page.by("orders_by_kind_total", "kind") == {"even": 4, "odd": 4}
-    buckets = {float(bound): count for bound, count in page.by("took_bucket", "le").items()}
-    assert buckets == {1: 2, 2: 3, math.inf: 8}
+    assert page.by("took_bucket", "le") == {"1.0": 2, "2.0": 3, "+Inf": 8}
     assert page.by("users_total", "user") == {"u0": 1, "u1": 1, "u2": 1, "": 5}
     assert page.by("capibara6_rag_searches_total", "rag_index") == {"": 8}
     assert page.total("noise_a_total") == page.total("orders_total") == page.total("sizes_count") == 0
