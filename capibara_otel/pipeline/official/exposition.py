@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -20,20 +20,12 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import Collector
 
 from capibara_otel._safety import Once
+from capibara_otel.pipeline.page.exposition import Page
 from capibara_otel.pipeline.scope import Resource
 
 logger: Final = logging.getLogger(__name__)
 
 _NOT_IN_LABEL: Final = re.compile(r"[^A-Za-z0-9]+|^(?=[0-9])")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What a scrape is answered with."""
-
-    body: bytes
-    content_type: str
-    content_encoding: str | None = None
 
 
 class Exposition:
